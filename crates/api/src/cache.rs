@@ -1,0 +1,226 @@
+//! The cache: public JSON forms, and the frame in which masters and auxiliaries exchange batches.
+//!
+//! A frame is postcard; keys and values are borrowed from the received buffer, so decoding copies nothing.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{ErrorCode, Key};
+
+/// Media type of [`BatchFrame`] and [`ReplyFrame`].
+pub const FRAME_CONTENT_TYPE: &str = "application/x-elasticore-cache";
+
+/// What a batched operation does (internal frame).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameOp<'a> {
+    /// Read.
+    Get,
+    /// Write.
+    Put {
+        /// The value.
+        #[serde(borrow)]
+        value: &'a [u8],
+        /// `Content-Type` to give back, empty when none was sent.
+        content_type: &'a str,
+        /// Unix milliseconds at which it expires; 0 never.
+        expires_at_ms: u64,
+        /// Stamp of the write (hybrid logical clock), given once by the master.
+        version: u64,
+        /// What must hold for it to be applied.
+        condition: Condition,
+    },
+    /// Remove.
+    Delete {
+        /// Stamp of the delete.
+        version: u64,
+        /// What must hold for it to be applied.
+        condition: Condition,
+    },
+    /// Add to an integer.
+    Incr {
+        /// How much, may be negative.
+        by: i64,
+        /// Stamp of the write.
+        version: u64,
+    },
+}
+
+/// Precondition of a write, checked under the key's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// Always.
+    None,
+    /// `If-None-Match: *`: the key must not exist.
+    Absent,
+    /// `If-Match: *`: the key must exist.
+    Present,
+    /// `If-Match: "version"`.
+    Version(u64),
+}
+
+/// One operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameItem<'a> {
+    /// Namespace; empty is the default one.
+    #[serde(borrow)]
+    pub namespace: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// What to do.
+    pub op: FrameOp<'a>,
+}
+
+/// Operations that travel together to one auxiliary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchFrame<'a> {
+    /// In the order in which they must be applied.
+    #[serde(borrow)]
+    pub items: Vec<FrameItem<'a>>,
+}
+
+/// Outcome of one operation (internal frame).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameReply<'a> {
+    /// The key holds this.
+    Hit {
+        /// The value.
+        #[serde(borrow)]
+        value: &'a [u8],
+        /// Its `Content-Type`, empty when none was sent.
+        content_type: &'a str,
+        /// Its version.
+        version: u64,
+        /// Unix milliseconds at which it expires; 0 never.
+        expires_at_ms: u64,
+    },
+    /// The key holds nothing.
+    Miss,
+    /// Written; `created` when the key held nothing before.
+    Stored {
+        /// Version now held.
+        version: u64,
+        /// Whether the key was new.
+        created: bool,
+    },
+    /// Removed; `existed` when it held something.
+    Deleted {
+        /// Whether there was something to remove.
+        existed: bool,
+    },
+    /// Result of an increment.
+    Counter {
+        /// The new value.
+        value: i64,
+        /// Version now held.
+        version: u64,
+    },
+    /// The condition did not hold; the version that is there, 0 when none.
+    PreconditionFailed {
+        /// Version now held, 0 when the key is absent.
+        version: u64,
+    },
+    /// A newer version is there: stamp again and resend.
+    Stale {
+        /// Version now held.
+        version: u64,
+    },
+    /// Not done.
+    Failed {
+        /// Why, for machines.
+        code: ErrorCode,
+        /// Why, for people.
+        detail: &'a str,
+    },
+}
+
+/// Replies in the order of the batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyFrame<'a> {
+    /// One per item.
+    #[serde(borrow)]
+    pub replies: Vec<FrameReply<'a>>,
+}
+
+/// How the `value` member of [`Entry`] is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Base64, because the bytes are not UTF-8.
+    Base64,
+}
+
+/// An entry as the `?key=` form and `_batch` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The value as text, or base64 when `encoding` says so. Absent on writes and deletes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Present when `value` is not plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// Version (also the `ETag`).
+    pub version: u64,
+    /// Seconds left to live, or null.
+    pub ttl: Option<u64>,
+    /// The auxiliary that holds it.
+    pub node: String,
+}
+
+/// Body of `POST /cache/_batch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// At most 1,000 operations; each key's operations are applied in order.
+    pub ops: Vec<BatchOp>,
+}
+
+/// One operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum BatchOp {
+    /// Read a key.
+    Get {
+        /// The key.
+        key: Key,
+    },
+    /// Write a key.
+    Put {
+        /// The key.
+        key: Key,
+        /// The value as text, or base64 when `encoding` says so.
+        value: String,
+        /// How `value` is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        encoding: Option<Encoding>,
+        /// Seconds to live.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ttl: Option<u64>,
+    },
+    /// Remove a key.
+    Delete {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Answer of `POST /cache/_batch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchResponse {
+    /// In the order of the operations.
+    pub results: Vec<BatchResult>,
+}
+
+/// Result of one operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchResult {
+    /// HTTP status the operation would have had alone.
+    pub status: u16,
+    /// The entry, when there is one to show.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<crate::Problem>,
+}

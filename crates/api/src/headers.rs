@@ -1,0 +1,16 @@
+//! Names of the headers that are ours.
+
+/// Identity of a request, in and out, and in every log line about it.
+pub const REQUEST_ID: &str = "x-request-id";
+/// `HIT` or `MISS` on cache reads.
+pub const CACHE: &str = "x-cache";
+/// The auxiliary that answered a cache read.
+pub const CACHE_NODE: &str = "x-cache-node";
+/// Namespace of a cache key, when `?ns=` is absent.
+pub const NAMESPACE: &str = "x-namespace";
+/// Shared secret of peers, on private ports only.
+pub const CLUSTER_TOKEN: &str = "x-cluster-token";
+/// Ring epoch the caller routed by.
+pub const RING_EPOCH: &str = "x-ring-epoch";
+/// Boot id of the process the caller means to reach.
+pub const BOOT_ID: &str = "x-boot-id";

@@ -1,0 +1,204 @@
+//! Jobs as clients see them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{JobId, Problem};
+
+/// Body of `POST /jobs`. Unknown fields are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// What kind of job it is.
+    #[serde(default)]
+    pub kind: JobKind,
+    /// The SQL, one statement.
+    pub query: String,
+    /// Tables the query may name.
+    #[serde(default)]
+    pub tables: BTreeMap<String, TableSpec>,
+    /// Name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Labels for people and filters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Higher runs first; 0 unless set.
+    #[serde(default)]
+    pub priority: i32,
+    /// Longest run in seconds, from acceptance; 1 hour unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+    /// Attempts of each task, 1 to 10; 4 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+}
+
+/// Kinds of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JobKind {
+    /// A SQL query over tables.
+    #[default]
+    Sql,
+}
+
+/// Where a table's rows are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableSpec {
+    /// `file:///path/to/file` or `file:///path/to/directory/`, under the workers' `DATA_DIRS`.
+    pub uri: String,
+    /// Format of the files; guessed from the extension when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<TableFormat>,
+    /// How to read them.
+    #[serde(default)]
+    pub options: TableOptions,
+}
+
+/// Formats of input files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TableFormat {
+    /// Comma-separated values.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// Reading options; each applies to the formats that know it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableOptions {
+    /// CSV: whether the first line names the columns; true unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// CSV: one byte between fields; `,` unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Accepted, durable, waiting for a worker.
+    Queued,
+    /// A worker is planning it.
+    Planning,
+    /// Tasks are running.
+    Running,
+    /// The result is committed.
+    Succeeded,
+    /// It ended with `error`.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether nothing will change any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Part of a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Ratio {
+    /// Finished.
+    pub done: u32,
+    /// In all, as far as known.
+    pub total: u32,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// Stages.
+    pub stages: Ratio,
+    /// Tasks over all stages.
+    pub tasks: Ratio,
+    /// Rows written by finished tasks, shuffle included.
+    pub rows: u64,
+    /// Bytes written by finished tasks, shuffle included.
+    pub bytes: u64,
+    /// Attempts beyond the first of each task.
+    pub retries: u32,
+}
+
+/// What a succeeded job left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResultInfo {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes as stored (Arrow IPC).
+    pub bytes: u64,
+    /// Columns in order.
+    pub columns: Vec<Column>,
+}
+
+/// One column of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow data type as text.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether nulls may occur.
+    pub nullable: bool,
+}
+
+/// A job as `GET /jobs/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// Name given by the submitter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Labels given by the submitter.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The SQL.
+    pub query: String,
+    /// Acceptance, Unix milliseconds.
+    pub submitted_at_ms: u64,
+    /// First task, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at_ms: Option<u64>,
+    /// End, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at_ms: Option<u64>,
+    /// How far it is.
+    pub progress: Progress,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+    /// What it left, once succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultInfo>,
+    /// The rows, only in the answer to `Prefer: wait` and only when they are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub rows: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
+}
+
+/// Answer of `GET /jobs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobList {
+    /// Newest first.
+    pub items: Vec<Job>,
+    /// Give it as `after` for the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<JobId>,
+}

@@ -1,0 +1,93 @@
+//! Nodes as the control store records them, and the ring record.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{BootId, Epoch, NodeId};
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Front door and, when it leads, scheduler.
+    Master,
+    /// Storage of cache entries and blobs.
+    Auxiliary,
+    /// Runs tasks of jobs.
+    Worker,
+}
+
+impl Role {
+    /// The name used in keys, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Auxiliary => "auxiliary",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Value of `members/{role}/{node_id}`, bound to the node's lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    /// Stable name.
+    pub id: NodeId,
+    /// What it does.
+    pub role: Role,
+    /// This life of the process.
+    pub boot_id: BootId,
+    /// `host:port` of its private listener, as other nodes reach it.
+    pub address: String,
+    /// `host:port` of its public listener; masters only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<String>,
+    /// Failure domain; two copies avoid sharing one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Share of the ring relative to other nodes; 1 unless set.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// When this life began, Unix milliseconds.
+    pub started_at_ms: u64,
+    /// Version of the software.
+    pub version: String,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// One auxiliary in the ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RingMember {
+    /// Stable name: what is hashed.
+    pub id: NodeId,
+    /// Share relative to the others.
+    pub weight: u32,
+    /// Failure domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+/// Value of the key `ring`: who owns what. Written only by the leader, fenced.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct RingRecord {
+    /// Grows by one with each change.
+    pub epoch: Epoch,
+    /// Virtual nodes per unit of weight.
+    pub virtual_nodes: u32,
+    /// Copies of each entry.
+    pub replicas: u32,
+    /// The auxiliaries, sorted by id.
+    pub members: Vec<RingMember>,
+}

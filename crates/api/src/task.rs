@@ -1,0 +1,266 @@
+//! Tasks: what the leader and the workers say to each other.
+//!
+//! Polls are JSON. Messages that carry bytes (plans, inline results) are postcard.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Column, TableSpec};
+use crate::{BootId, ErrorCode, JobId, NodeId};
+
+/// Largest result that rides in the commit transaction, over all its partitions.
+pub const MAX_INLINE_RESULT_BYTES: usize = 64 * 1024;
+
+/// One attempt of one partition of one stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskId {
+    /// The job.
+    pub job: JobId,
+    /// Stage number, 0-based, producers before consumers.
+    pub stage: u32,
+    /// Partition of the stage, 0-based.
+    pub partition: u32,
+    /// Attempt; unique within (job, stage, partition), also over the runs of a job: see [`TaskId::run`].
+    pub attempt: u32,
+}
+
+/// Low bits of an attempt that count within a run; the bits above them are the run.
+pub const ATTEMPT_BITS: u32 = 16;
+
+impl TaskId {
+    /// Which run of the job the attempt belongs to. A new leader starts an unfinished job again, as its next run, from its SQL:
+    /// plans must not be kept from one run to the next, so they are kept per (job, run, stage).
+    #[must_use]
+    pub const fn run(&self) -> u32 {
+        self.attempt >> ATTEMPT_BITS
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.job, self.stage, self.partition, self.attempt)
+    }
+}
+
+/// A unit of work a worker holds a slot for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkId {
+    /// Planning of a job, with the attempt.
+    Plan(JobId, u32),
+    /// A task.
+    Task(TaskId),
+}
+
+impl WorkId {
+    /// The job it belongs to.
+    #[must_use]
+    pub const fn job(&self) -> JobId {
+        match self {
+            Self::Plan(job, _) => *job,
+            Self::Task(task) => task.job,
+        }
+    }
+}
+
+/// Long poll of a worker, and its heartbeat: `POST /internal/v1/jobs/poll`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PollRequest {
+    /// Who asks.
+    pub worker: NodeId,
+    /// This life of the worker.
+    pub boot_id: BootId,
+    /// `host:port` where its shuffle files can be fetched.
+    pub address: String,
+    /// Slots it has in all.
+    pub slots: u32,
+    /// Everything it is running now.
+    pub running: Vec<WorkId>,
+    /// Longest time the leader may hold the answer back, milliseconds; 0 asks for an answer at once.
+    pub wait_ms: u64,
+}
+
+/// Answer to a poll.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PollResponse {
+    /// Work to start, at most as much as there are free slots.
+    pub start: Vec<Assignment>,
+    /// Work to stop; its reports are not wanted.
+    pub cancel: Vec<WorkId>,
+    /// Jobs whose shuffle files may go.
+    pub forget: Vec<JobId>,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignment {
+    /// Turn SQL into stages.
+    Plan {
+        /// The job.
+        job: JobId,
+        /// Attempt of the planning.
+        attempt: u32,
+        /// The SQL.
+        query: String,
+        /// Tables the query may name.
+        tables: BTreeMap<String, TableSpec>,
+        /// Partitions to aim at in each stage.
+        target_partitions: u32,
+    },
+    /// Run one partition of a stage. The plan's bytes are fetched (and kept) per stage:
+    /// `GET /internal/v1/jobs/{job}/stages/{stage}`.
+    Run {
+        /// What to run.
+        task: TaskId,
+        /// Where the outputs of earlier stages are.
+        inputs: Vec<StageOutputs>,
+        /// Whether this is the last stage: its output is the result, not a shuffle.
+        last: bool,
+        /// Partitions of this stage.
+        partitions: u32,
+    },
+}
+
+impl Assignment {
+    /// The slot it takes.
+    #[must_use]
+    pub const fn work(&self) -> WorkId {
+        match self {
+            Self::Plan { job, attempt, .. } => WorkId::Plan(*job, *attempt),
+            Self::Run { task, .. } => WorkId::Task(*task),
+        }
+    }
+}
+
+/// Where each partition of a finished stage lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageOutputs {
+    /// The producing stage.
+    pub stage: u32,
+    /// One per partition of that stage, in order.
+    pub producers: Vec<Producer>,
+}
+
+/// The worker that holds the shuffle files of a finished task:
+/// `GET /internal/v1/shuffle/{job}/{stage}/{partition}/{attempt}/{output}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    /// The attempt that won.
+    pub attempt: u32,
+    /// `host:port` of the worker.
+    pub address: String,
+}
+
+/// A planned stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Encoded plan, opaque to masters.
+    pub plan: Bytes,
+    /// Tasks in it.
+    pub partitions: u32,
+    /// Shuffle partitions each of its tasks writes; 1 when it does not hash.
+    pub output_partitions: u32,
+    /// Stages whose outputs it reads.
+    pub inputs: Vec<u32>,
+    /// Whether running a task again gives the same rows in the same order.
+    pub deterministic: bool,
+    /// The plan as text, for people.
+    pub display: String,
+}
+
+/// A planned job: stages in topological order, the last one makes the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageGraph {
+    /// Producers before consumers.
+    pub stages: Vec<Stage>,
+    /// Columns of the result.
+    pub columns: Vec<Column>,
+}
+
+/// A worker's report (postcard), repeated until the answer says that it is durable: `POST /internal/v1/jobs/report`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Who reports.
+    pub worker: NodeId,
+    /// This life of the worker.
+    pub boot_id: BootId,
+    /// What it is about.
+    pub work: WorkId,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Answer to a report (JSON).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReportResponse {
+    /// The report need not be sent again.
+    pub durable: bool,
+    /// The job is not known (any more): its shuffle files may go.
+    #[serde(default)]
+    pub forget: bool,
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Planning done.
+    Planned(StageGraph),
+    /// Task done.
+    Done(TaskOutput),
+    /// Not done.
+    Failed(TaskFailure),
+}
+
+/// What a task wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOutput {
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Where the rows are, for tasks of the last stage.
+    pub result: Option<ResultPart>,
+}
+
+/// One partition of a result, an Arrow IPC stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResultPart {
+    /// Small: the bytes themselves.
+    Inline(Bytes),
+    /// Large: the name of a blob.
+    Blob {
+        /// Its name, attempt included.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
+}
+
+/// Why a piece of work failed; decides what the scheduler does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskFailure {
+    /// The user's fault: the job fails at once with this problem.
+    User {
+        /// For machines.
+        code: ErrorCode,
+        /// The engine's message, and what to do.
+        detail: String,
+    },
+    /// An input could not be fetched: its producer must run again, then this task.
+    Fetch {
+        /// Stage of the missing output.
+        stage: u32,
+        /// Its partition.
+        partition: u32,
+        /// The attempt that was asked for.
+        attempt: u32,
+        /// What went wrong.
+        detail: String,
+    },
+    /// Anything else: try again, elsewhere first.
+    Retryable(String),
+}

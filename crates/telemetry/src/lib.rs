@@ -1,0 +1,10 @@
+//! Logs and metrics: how every node is seen from outside.
+//!
+//! Each node owns an explicit [`prometheus::Registry`], so that many nodes live in one process without mixing figures.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogFormat, init_logs};
+pub use metrics::{LATENCY_BUCKETS, Metrics, new_registry, render};
+pub use prometheus::Registry;

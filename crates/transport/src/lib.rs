@@ -1,0 +1,12 @@
+//! How nodes and clients talk: the HTTP server every node runs, the one client peers are called with, and the one shape
+//! of errors between them.
+
+mod error;
+mod extract;
+pub mod peer;
+mod request_id;
+pub mod server;
+
+pub use error::ApiError;
+pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
+pub use request_id::RequestId;

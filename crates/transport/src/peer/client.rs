@@ -1,0 +1,140 @@
+//! The client and its policies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use prometheus::{IntCounterVec, IntGaugeVec, Registry};
+use reqwest::Method;
+use telemetry::Metrics;
+
+use super::breaker::Breaker;
+use super::{BreakerPolicy, PeerError, PeerRequest};
+
+/// How peers are called unless a request says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerPolicy {
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest time for a call, retries included.
+    pub deadline: Duration,
+    /// Idle connections kept to each peer.
+    pub idle_connections: usize,
+    /// The breaker of each peer.
+    pub breaker: BreakerPolicy,
+}
+
+impl Default for PeerPolicy {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_millis(500),
+            deadline: Duration::from_secs(5),
+            idle_connections: 64,
+            breaker: BreakerPolicy::default(),
+        }
+    }
+}
+
+/// Calls peers over pooled connections; clones share pool, breakers and figures.
+#[derive(Debug, Clone)]
+pub struct PeerClient {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) http: reqwest::Client,
+    pub(super) policy: PeerPolicy,
+    pub(super) token: String,
+    breakers: Mutex<HashMap<String, Breaker>>,
+    calls: IntCounterVec,
+    open: IntGaugeVec,
+}
+
+impl PeerClient {
+    /// A client that authenticates with the cluster token.
+    ///
+    /// # Panics
+    /// When the HTTP client cannot be set up, which with these constant options is a bug.
+    #[must_use]
+    pub fn new(token: &str, policy: PeerPolicy, registry: &Registry) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(policy.connect_timeout)
+            .pool_max_idle_per_host(policy.idle_connections)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_nodelay(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("the options are constants");
+        let metrics = Metrics::new(registry);
+        let inner = Inner {
+            http,
+            policy,
+            token: token.to_owned(),
+            breakers: Mutex::default(),
+            calls: metrics.counters(
+                "peer_requests_total",
+                "Calls to peers, attempts counted one by one.",
+                &["peer", "result"],
+            ),
+            open: metrics.int_gauges(
+                "peer_breaker_open",
+                "1 while the circuit breaker of a peer is open.",
+                &["peer"],
+            ),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A call of `path` (with its leading `/`) on `peer` (`host:port`).
+    pub fn request(&self, method: Method, peer: &str, path: &str) -> PeerRequest {
+        PeerRequest::new(self.clone(), method, peer, path)
+    }
+
+    /// A `GET`.
+    pub fn get(&self, peer: &str, path: &str) -> PeerRequest {
+        self.request(Method::GET, peer, path)
+    }
+
+    /// A `POST`.
+    pub fn post(&self, peer: &str, path: &str) -> PeerRequest {
+        self.request(Method::POST, peer, path)
+    }
+}
+
+impl Inner {
+    /// Fails at once while the peer's breaker is open.
+    pub(super) fn admit(&self, peer: &str) -> Result<(), PeerError> {
+        let mut breakers = self.breakers.lock();
+        let Some(breaker) = breakers.get_mut(peer) else {
+            return Ok(());
+        };
+        if breaker.allow(Instant::now(), self.policy.breaker) {
+            return Ok(());
+        }
+        self.calls.with_label_values(&[peer, "rejected"]).inc();
+        Err(PeerError::Unreachable {
+            peer: peer.to_owned(),
+            detail: "its circuit breaker is open".to_owned(),
+        })
+    }
+
+    /// Tells the breaker and the figures how an attempt ended.
+    pub(super) fn record<T>(&self, peer: &str, outcome: &Result<T, PeerError>) {
+        let failed = outcome.as_ref().is_err_and(PeerError::is_peer_failure);
+        self.calls
+            .with_label_values(&[peer, if failed { "failed" } else { "answered" }])
+            .inc();
+        let mut breakers = self.breakers.lock();
+        if failed {
+            let breaker = breakers.entry(peer.to_owned()).or_default();
+            breaker.failed(Instant::now(), self.policy.breaker);
+            self.open.with_label_values(&[peer]).set(i64::from(breaker.is_open()));
+        } else if let Some(breaker) = breakers.get_mut(peer) {
+            breaker.succeeded();
+            self.open.with_label_values(&[peer]).set(0);
+        }
+    }
+}

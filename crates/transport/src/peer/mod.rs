@@ -1,0 +1,16 @@
+//! The one client peers are called with: deadline first, then retry, then breaker.
+
+mod breaker;
+mod client;
+mod error;
+mod request;
+mod response;
+mod retry;
+
+pub use breaker::BreakerPolicy;
+pub use client::{PeerClient, PeerPolicy};
+pub use error::PeerError;
+pub use request::PeerRequest;
+pub use reqwest::Method;
+pub use response::PeerResponse;
+pub use retry::Retry;

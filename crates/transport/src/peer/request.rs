@@ -1,0 +1,174 @@
+//! One call to a peer, from its parts to its answer.
+
+use std::time::{Duration, Instant};
+
+use api::{Problem, headers};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method, StatusCode};
+use serde::Serialize;
+
+use super::{PeerClient, PeerError, PeerResponse, Retry};
+use crate::RequestId;
+
+/// A call being put together.
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct PeerRequest {
+    client: PeerClient,
+    method: Method,
+    peer: String,
+    path: String,
+    headers: HeaderMap,
+    body: Payload,
+    deadline: Duration,
+    retry: Retry,
+}
+
+#[derive(Debug)]
+enum Payload {
+    /// May be sent again.
+    Bytes(Bytes),
+    /// May not.
+    Stream(Option<Body>),
+}
+
+impl PeerRequest {
+    pub(super) fn new(client: PeerClient, method: Method, peer: &str, path: &str) -> Self {
+        let deadline = client.inner.policy.deadline;
+        let retry = if method.is_safe() { Retry::Always } else { Retry::Never };
+        let (peer, path) = (peer.to_owned(), path.to_owned());
+        Self {
+            client,
+            method,
+            peer,
+            path,
+            headers: HeaderMap::new(),
+            body: Payload::Bytes(Bytes::new()),
+            deadline,
+            retry,
+        }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
+        self.headers.insert(HeaderName::from_static(name), value.into());
+        self
+    }
+
+    /// Sends raw bytes.
+    pub fn body(mut self, content_type: &'static str, body: Bytes) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.body = Payload::Bytes(body);
+        self
+    }
+
+    /// Sends JSON.
+    pub fn json(self, value: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(value).unwrap_or_default();
+        self.body("application/json", body.into())
+    }
+
+    /// Sends a stream; such a call is never repeated.
+    pub fn stream(mut self, body: Body) -> Self {
+        self.body = Payload::Stream(Some(body));
+        self.retry = Retry::Never;
+        self
+    }
+
+    /// Longest time until the answer's headers are there, retries included.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// When to call again; reads always and writes never, unless set.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Makes the call.
+    ///
+    /// # Errors
+    /// [`PeerError`]; an answer of 400 and above is [`PeerError::Answered`].
+    pub async fn send(mut self) -> Result<PeerResponse, PeerError> {
+        let until = Instant::now() + self.deadline;
+        let mut attempt = 0;
+        loop {
+            let error = match self.attempt(until).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let pause = Retry::backoff(attempt);
+            if !self.retry.covers(&error) || Instant::now() + pause >= until {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&mut self, until: Instant) -> Result<PeerResponse, PeerError> {
+        let inner = &self.client.inner;
+        inner.admit(&self.peer)?;
+        let body = match &mut self.body {
+            Payload::Bytes(bytes) => Body::from(bytes.clone()),
+            Payload::Stream(body) => body.take().unwrap_or_default(),
+        };
+        let mut request = inner
+            .http
+            .request(self.method.clone(), format!("http://{}{}", self.peer, self.path))
+            .headers(self.headers.clone())
+            .header(headers::CLUSTER_TOKEN, &inner.token)
+            .body(body);
+        if let Some(id) = RequestId::current() {
+            request = request.header(headers::REQUEST_ID, id.header().clone());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let outcome = match tokio::time::timeout(left, request.send()).await {
+            Ok(Ok(response)) => understand(&self.peer, response).await,
+            Ok(Err(error)) => Err(classify(&self.peer, &error)),
+            Err(_) => Err(PeerError::NoAnswer {
+                peer: self.peer.clone(),
+                detail: format!("nothing within {:?}", self.deadline),
+            }),
+        };
+        inner.record(&self.peer, &outcome);
+        outcome
+    }
+}
+
+/// A refused or impossible connection was certainly not executed; anything later may have been.
+fn classify(peer: &str, error: &reqwest::Error) -> PeerError {
+    let mut detail = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        detail = inner.to_string();
+        source = inner.source();
+    }
+    let peer = peer.to_owned();
+    if error.is_connect() || error.is_builder() {
+        PeerError::Unreachable { peer, detail }
+    } else {
+        PeerError::NoAnswer { peer, detail }
+    }
+}
+
+async fn understand(peer: &str, response: reqwest::Response) -> Result<PeerResponse, PeerError> {
+    let status = response.status();
+    if status < StatusCode::BAD_REQUEST {
+        return Ok(PeerResponse::new(peer, response));
+    }
+    let body = response.bytes().await.unwrap_or_default();
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Err(PeerError::Answered {
+            peer: peer.to_owned(),
+            problem,
+        }),
+        Err(_) => Err(PeerError::Malformed {
+            peer: peer.to_owned(),
+            detail: format!("status {status} without a problem body"),
+        }),
+    }
+}
