@@ -1,0 +1,232 @@
+//! Real etcd servers for tests: started on free ports, killed when dropped, on panic too.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Time for a server, or a cluster, to be able to serve.
+const READY: Duration = Duration::from_secs(30);
+/// Free ports may be taken by somebody else before etcd does.
+const ATTEMPTS: usize = 5;
+
+/// One etcd process.
+#[derive(Debug)]
+pub struct EtcdServer {
+    child: Option<Child>,
+    ports: Ports,
+    flags: Vec<String>,
+    directory: TempDir,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    client: u16,
+    peer: u16,
+}
+
+impl EtcdServer {
+    /// A cluster of one, ready to serve. Further flags (`--quota-backend-bytes=…`) may be given.
+    ///
+    /// # Panics
+    /// When etcd is not installed or does not come up.
+    pub async fn start(flags: &[&str]) -> Self {
+        for attempt in 1..=ATTEMPTS {
+            let ports = Ports::free();
+            // A cluster of one needs no patience with its peers; a short election also shortens the least ttl to a second.
+            let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+            flags.extend(["--heartbeat-interval=50".to_owned(), "--election-timeout=500".to_owned()]);
+            let mut server = Self::spawn("etcd-1", ports, &ports.member("etcd-1"), flags);
+            match server.ready().await {
+                Ok(()) => return server,
+                Err(reason) => assert!(attempt < ATTEMPTS, "{reason}"),
+            }
+        }
+        unreachable!("the last attempt returns or panics")
+    }
+
+    /// `host:port` for clients.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.client)
+    }
+
+    /// Kills the process as a crash would; its data stay.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts it again on its ports with its data.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let give_up = Instant::now() + READY;
+        loop {
+            self.child = Some(Self::run(&self.flags, &self.log()));
+            match self.ready().await {
+                Ok(()) => return,
+                Err(reason) => assert!(Instant::now() < give_up, "{reason}"),
+            }
+        }
+    }
+
+    /// Stops the process where it stands: its connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused process go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let child = self.child.as_ref().expect("the server runs");
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal} failed");
+    }
+
+    fn spawn(name: &str, ports: Ports, cluster: &str, flags: Vec<String>) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let client = format!("http://127.0.0.1:{}", ports.client);
+        let peer = format!("http://127.0.0.1:{}", ports.peer);
+        let mut all = vec![
+            format!("--name={name}"),
+            format!("--data-dir={}", directory.path().join("data").display()),
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster={cluster}"),
+            "--logger=zap".to_owned(),
+            "--log-level=warn".to_owned(),
+        ];
+        all.extend(flags);
+        let child = Some(Self::run(&all, &directory.path().join("log")));
+        Self {
+            child,
+            ports,
+            flags: all,
+            directory,
+        }
+    }
+
+    fn run(flags: &[String], log: &PathBuf) -> Child {
+        let log = File::create(log).expect("the temporary directory can be written");
+        Command::new("etcd")
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("etcd is needed for this test: install etcd-server")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    /// Waits until it says that it is healthy, which takes a leader.
+    async fn ready(&mut self) -> Result<(), String> {
+        let give_up = Instant::now() + READY;
+        while Instant::now() < give_up {
+            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
+                let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+                return Err(format!("etcd ended with {status}:\n{log}"));
+            }
+            if timeout(Duration::from_secs(1), is_healthy(self.ports.client)).await == Ok(true) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        Err(format!("etcd was not ready within {READY:?}:\n{log}"))
+    }
+}
+
+impl Drop for EtcdServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Several etcd processes that form a cluster.
+#[derive(Debug)]
+pub struct EtcdCluster {
+    /// Its members.
+    pub members: Vec<EtcdServer>,
+}
+
+impl EtcdCluster {
+    /// A cluster, ready to serve.
+    ///
+    /// # Panics
+    /// When etcd is not installed or does not come up.
+    pub async fn start(size: usize) -> Self {
+        for attempt in 1..=ATTEMPTS {
+            let ports: Vec<_> = (0..size).map(|_| Ports::free()).collect();
+            let names: Vec<_> = (1..=size).map(|i| format!("etcd-{i}")).collect();
+            let cluster: Vec<_> = names.iter().zip(&ports).map(|(name, ports)| ports.member(name)).collect();
+            let cluster = cluster.join(",");
+            let flags = || vec!["--heartbeat-interval=100".to_owned(), "--election-timeout=1000".to_owned()];
+            let members = names.iter().zip(&ports);
+            let mut members: Vec<_> = members
+                .map(|(name, ports)| EtcdServer::spawn(name, *ports, &cluster, flags()))
+                .collect();
+            let mut failure = None;
+            for member in &mut members {
+                failure = failure.or(member.ready().await.err());
+            }
+            match failure {
+                None => return Self { members },
+                Some(reason) => assert!(attempt < ATTEMPTS, "{reason}"),
+            }
+        }
+        unreachable!("the last attempt returns or panics")
+    }
+
+    /// `host:port` of every member.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<String> {
+        self.members.iter().map(EtcdServer::endpoint).collect()
+    }
+}
+
+impl Ports {
+    /// Two ports that nobody uses now.
+    fn free() -> Self {
+        let bind = || TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let (client, peer) = (bind(), bind());
+        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+        Self {
+            client: port(&client),
+            peer: port(&peer),
+        }
+    }
+
+    fn member(self, name: &str) -> String {
+        format!("{name}=http://127.0.0.1:{}", self.peer)
+    }
+}
+
+async fn is_healthy(port: u16) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    ask.await.is_ok_and(|answer| answer.contains("\"health\":\"true\""))
+}
