@@ -1,0 +1,124 @@
+//! What this node knows of the cluster: a snapshot that changes as a whole.
+
+mod snapshot;
+mod state;
+
+pub use snapshot::{Snapshot, VersionedRing};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Epoch;
+use api::member::Role;
+use arc_swap::{ArcSwap, Guard};
+use control::{Consistency, ControlStore};
+use parking_lot::Mutex;
+use prometheus::{IntGauge, IntGaugeVec, Registry};
+use telemetry::Metrics;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::{Update, follow};
+use crate::{Error, keys};
+use state::State;
+
+/// Follows members, ring and leader. Keep [`View::run`] running.
+#[derive(Debug)]
+pub struct View {
+    store: Arc<dyn ControlStore>,
+    state: Mutex<State>,
+    current: ArcSwap<Snapshot>,
+    changes: watch::Sender<Arc<Snapshot>>,
+    members: IntGaugeVec,
+    ring_epoch: IntGauge,
+    ring_members: IntGauge,
+}
+
+impl View {
+    /// A view that knows nothing yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn ControlStore>, registry: &Registry) -> Self {
+        let metrics = Metrics::new(registry);
+        let nothing = Arc::new(Snapshot::default());
+        Self {
+            store,
+            state: Mutex::new(State::default()),
+            current: ArcSwap::new(Arc::clone(&nothing)),
+            changes: watch::Sender::new(nothing),
+            members: metrics.int_gauges("cluster_members", "Registered nodes as this node sees them.", &["role"]),
+            ring_epoch: metrics.int_gauge("cluster_ring_epoch", "Epoch of the ring this node routes and serves by."),
+            ring_members: metrics.int_gauge("cluster_ring_members", "Auxiliaries in the ring."),
+        }
+    }
+
+    /// Follows the control store until `stop`. While the store is silent the last snapshot stays.
+    pub async fn run(&self, stop: CancellationToken) {
+        let members = follow(&self.store, keys::MEMBERS, &stop, |update| self.hear(update, State::members));
+        let ring = follow(&self.store, keys::RING, &stop, |update| self.hear(update, State::ring));
+        let leader = follow(&self.store, keys::LEADER, &stop, |update| self.hear(update, State::leader));
+        tokio::join!(members, ring, leader);
+    }
+
+    /// The snapshot now: the hot path, no lock.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// The snapshot now and every later one (a slow reader sees only the newest).
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.changes.subscribe()
+    }
+
+    /// Waits for a snapshot of which `holds` is true.
+    pub async fn wait_for(&self, holds: impl FnMut(&Arc<Snapshot>) -> bool) -> Arc<Snapshot> {
+        let mut changes = self.subscribe();
+        // The sender lives as long as this view.
+        let found = changes.wait_for(holds).await.map(|snapshot| Arc::clone(&snapshot));
+        found.unwrap_or_else(|_| self.current.load_full())
+    }
+
+    /// Waits until members, ring and leader have been listed once.
+    pub async fn synced(&self) {
+        self.wait_for(|snapshot| snapshot.is_complete()).await;
+    }
+
+    /// Learns a ring of at least `epoch` now rather than when the watch brings it: by waiting for the watch, and asking the
+    /// store when that does not come at once. For callers who were told of an epoch they do not know.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn catch_up(&self, epoch: Epoch) -> Result<Epoch, Error> {
+        let grace = Duration::from_millis(5);
+        if tokio::time::timeout(grace, self.wait_for(|snapshot| snapshot.epoch() >= epoch))
+            .await
+            .is_err()
+        {
+            let entry = self.store.get(keys::RING, Consistency::Linearizable).await?;
+            let events = entry.into_iter().map(control::Event::Put).collect();
+            self.hear(Update::Changed(events), State::ring);
+        }
+        Ok(self.load().epoch())
+    }
+
+    fn hear(&self, update: Update, apply: fn(&mut State, Update)) {
+        let mut state = self.state.lock();
+        apply(&mut state, update);
+        let snapshot = Arc::new(state.snapshot());
+        if *snapshot == **self.current.load() {
+            return;
+        }
+        for role in [Role::Master, Role::Auxiliary, Role::Worker] {
+            let count = snapshot.with_role(role).count();
+            self.members
+                .with_label_values(&[role.as_str()])
+                .set(count.cast_signed() as i64);
+        }
+        self.ring_epoch.set(snapshot.epoch().0.cast_signed());
+        self.ring_members
+            .set(snapshot.routing().record().members.len().cast_signed() as i64);
+        self.current.store(Arc::clone(&snapshot));
+        self.changes.send_replace(snapshot);
+    }
+}
