@@ -1,0 +1,133 @@
+//! The engine of one worker: one memory pool and one spill directory for all of its slots.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use api::job::TableSpec;
+use api::task::StageGraph;
+use datafusion::datasource::listing::ListingTableUrl;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::files::ConfinedFiles;
+use crate::plan::{self, Query};
+use crate::run::{self, Failure, RunTask, Written};
+use crate::{DataDirs, Error};
+
+/// Stack of a planning thread. Everything that walks an expression recurses; what is deeper than fits was refused before.
+const PLANNING_STACK_BYTES: usize = 512 * 1024 * 1024;
+/// Consumers named when the memory pool is empty.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+
+/// What an engine may use.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Memory of all running tasks together, in bytes.
+    pub memory_bytes: usize,
+    /// Where sorts and aggregates that need more go; emptied at start.
+    pub spill_dir: PathBuf,
+    /// Largest size of that directory, in bytes.
+    pub spill_limit_bytes: u64,
+    /// Where input files may lie.
+    pub data_dirs: DataDirs,
+}
+
+/// Plans queries and runs tasks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    dirs: DataDirs,
+    memory_bytes: usize,
+}
+
+impl Engine {
+    /// An engine with a memory pool of its own.
+    ///
+    /// # Errors
+    /// When the spill directory cannot be used.
+    pub fn try_new(settings: EngineSettings) -> std::io::Result<Self> {
+        match std::fs::remove_dir_all(&settings.spill_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::create_dir_all(&settings.spill_dir)?,
+        }
+        let pool = TrackConsumersPool::new(FairSpillPool::new(settings.memory_bytes), NAMED_CONSUMERS);
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![settings.spill_dir]))
+            .with_max_temp_directory_size(settings.spill_limit_bytes);
+        let stores = DefaultObjectStoreRegistry::new();
+        let files = ListingTableUrl::parse("file:///").map_err(std::io::Error::other)?;
+        stores.register_store(files.get_url(), Arc::new(ConfinedFiles::new(settings.data_dirs.clone())));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(spill)
+            .with_object_store_registry(Arc::new(stores))
+            // Files may change between queries; a cached listing or statistic would then give a wrong answer.
+            .with_object_list_cache_limit(0)
+            .with_file_statistics_cache_limit(0)
+            .with_metadata_cache_limit(0)
+            .build_arc()
+            .map_err(std::io::Error::other)?;
+        Ok(Self { runtime, dirs: settings.data_dirs, memory_bytes: settings.memory_bytes })
+    }
+
+    /// Turns SQL into stages. Dropping the future stops the planning at its next step.
+    ///
+    /// # Errors
+    /// [`Error`] says whose fault it is, in words for the person who wrote the query.
+    pub async fn plan_sql(
+        &self,
+        sql: &str,
+        tables: &BTreeMap<String, TableSpec>,
+        target_partitions: u32,
+    ) -> Result<StageGraph, Error> {
+        let query = Query { sql: sql.to_owned(), tables: tables.clone() };
+        let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
+        on_large_stack(async move { plan::plan(&query, &dirs, &runtime, target_partitions).await })
+            .await
+            .unwrap_or_else(|reason| Err(Error::Internal(reason)))
+    }
+
+    /// Runs a task. Dropping the future, or its token, cancels it and leaves no file.
+    ///
+    /// # Errors
+    /// [`Failure`] says what must happen next.
+    pub async fn run_task(&self, task: RunTask) -> Result<Written, Failure> {
+        let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
+        run::run(task, &dirs, &runtime).await
+    }
+
+    /// Bytes the running tasks hold.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+
+    /// Bytes there are for running tasks.
+    #[must_use]
+    pub const fn memory_limit(&self) -> usize {
+        self.memory_bytes
+    }
+}
+
+/// Runs a future on a thread of its own with a large stack; an error is the message of a panic.
+async fn on_large_stack<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let (sender, receiver) = oneshot::channel();
+    let handle = Handle::current();
+    let thread = std::thread::Builder::new().name("query-plan".to_owned()).stack_size(PLANNING_STACK_BYTES).spawn(move || {
+        if let Some(done) = handle.block_on(stop.run_until_cancelled(work)) {
+            // Nobody waits any more: the caller was dropped.
+            let _ = sender.send(done);
+        }
+    });
+    thread.map_err(|error| format!("no thread to plan on: {error}"))?;
+    receiver.await.map_err(|_| "planning panicked".to_owned())
+}

@@ -1,0 +1,57 @@
+//! Session options, each of which decides whether a distributed answer is right. Why, beside each.
+
+use datafusion::config::ConfigOptions;
+use datafusion::prelude::SessionConfig;
+
+/// Tables smaller than this are read by one task. Measured: a task costs some milliseconds to hand out, as much as reading this
+/// much CSV costs.
+const MIN_SPLIT_BYTES: usize = 256 * 1024;
+
+/// How a query is planned whose stages run in different processes.
+pub(crate) fn distributed(target_partitions: usize) -> SessionConfig {
+    let mut config = common(target_partitions.max(1));
+    let options = config.options_mut();
+    // The join's one-sided collection decides by size what must be broadcast; stages have no broadcast, so all hash joins are
+    // partitioned, but for those that cannot be.
+    options.optimizer.hash_join_single_partition_threshold = 0;
+    options.optimizer.hash_join_single_partition_threshold_rows = 0;
+    // Interleaving unions insist on hash-partitioned children, which shuffle readers do not claim to be.
+    options.optimizer.prefer_existing_union = true;
+    // An uncorrelated scalar subquery as a node of its own cannot leave its process.
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    config
+}
+
+/// How a query is planned that runs whole, as one task.
+pub(crate) fn whole() -> SessionConfig {
+    common(1)
+}
+
+/// How a stage's plan is run.
+pub(crate) fn task() -> SessionConfig {
+    common(1)
+}
+
+fn common(target_partitions: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(target_partitions)
+        // Round robin spreads rows by arrival, which is neither useful across processes nor repeatable.
+        .with_round_robin_repartition(false)
+        .with_information_schema(false);
+    let options = config.options_mut();
+    // With it, a task that runs one partition alone would read the files of all partitions.
+    options.execution.enable_file_stream_work_stealing = false;
+    // Views share buffers; written to a shuffle file, each slice would drag its whole buffer along.
+    options.execution.parquet.schema_force_view_types = false;
+    options.optimizer.repartition_file_min_size = MIN_SPLIT_BYTES;
+    no_dynamic_filters(options);
+    config
+}
+
+/// A dynamic filter is filled by one operator and read by another, which may run in another process.
+fn no_dynamic_filters(options: &mut ConfigOptions) {
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+}

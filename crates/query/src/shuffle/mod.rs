@@ -1,0 +1,13 @@
+//! Rows on their way from one stage to the next: written as files, named by who wrote them, read through a seam.
+
+mod codec;
+mod dir;
+mod read;
+mod source;
+mod write;
+
+pub(crate) use codec::Codec;
+pub use dir::ShuffleDir;
+pub(crate) use read::{Inputs, ReadMode, ShuffleRead};
+pub use source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
+pub(crate) use write::ShuffleWriter;
