@@ -1,0 +1,4 @@
+//! What keeps an auxiliary as it should be.
+
+pub(crate) mod follow_ring;
+pub(crate) mod sweep;

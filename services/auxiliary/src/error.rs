@@ -1,0 +1,41 @@
+//! Why an auxiliary cannot start or go on.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Failure of an auxiliary as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("{0}")]
+    Settings(String),
+    /// Its port is taken or may not be used.
+    #[error(transparent)]
+    Bind(#[from] transport::server::BindError),
+    /// The directory of the blobs cannot be used.
+    #[error("BLOB_DIR {} cannot be used", directory.display())]
+    Blobs {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: store::blob::Error,
+    },
+    /// The control store cannot be opened.
+    #[error("the control store cannot be used")]
+    Control(#[from] control::Error),
+    /// The control store did not answer for too long.
+    #[error("the control store at {at} did not answer within {waited:?}")]
+    ControlSilent {
+        /// Where it should be.
+        at: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The cluster does not admit this node.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// Another process took over the node's id.
+    #[error("another process has taken NODE_ID {0}; give each node an id of its own")]
+    Superseded(api::NodeId),
+}

@@ -1,0 +1,134 @@
+//! What an operator can set on an auxiliary.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use api::NodeId;
+use serde::{Deserialize, Serialize};
+use settings::{ByteSize, List, Secret};
+use telemetry::LogFormat;
+
+/// Which engine keeps the control store; not needed with `MASTER_ADDRESS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlEngine {
+    /// The masters keep it.
+    #[default]
+    Raft,
+    /// An etcd cluster keeps it.
+    Etcd,
+}
+
+/// Settings of an auxiliary; names as in the environment, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Stable name of this node.
+    pub node_id: String,
+    /// Address to bind to.
+    pub bind: IpAddr,
+    /// Port, for nodes of the cluster only.
+    pub port: u16,
+    /// Host name or address under which the other nodes reach this one.
+    pub advertise_addr: String,
+    /// Shared secret of the cluster's nodes.
+    pub cluster_token: Secret,
+    /// `host:port` of any master or of the load balancer before them: all that is needed to join.
+    pub master_address: Option<String>,
+    /// Without `MASTER_ADDRESS`: engine of the control store.
+    pub control_store: ControlEngine,
+    /// etcd: its client addresses.
+    pub etcd_endpoints: List,
+    /// raft: private `host:port` of the masters.
+    pub masters: List,
+    /// Failure domain.
+    pub zone: Option<String>,
+    /// Share of the keys relative to other auxiliaries.
+    pub weight: u32,
+    /// Most entries in memory.
+    pub cache_size: usize,
+    /// Most bytes in memory, keys and bookkeeping included.
+    pub cache_max_bytes: ByteSize,
+    /// Largest value of the cache.
+    pub max_value_bytes: ByteSize,
+    /// Directory of the blobs; this node's alone.
+    pub blob_dir: PathBuf,
+    /// Requests answered at once; more are refused with 503.
+    pub max_in_flight: usize,
+    /// How logs are written.
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node_id: "auxiliary-1".to_owned(),
+            bind: IpAddr::from([0, 0, 0, 0]),
+            port: 3001,
+            advertise_addr: "127.0.0.1".to_owned(),
+            cluster_token: Secret::default(),
+            master_address: None,
+            control_store: ControlEngine::Raft,
+            etcd_endpoints: List::default(),
+            masters: List::default(),
+            zone: None,
+            weight: 1,
+            cache_size: 1_000_000,
+            cache_max_bytes: ByteSize(256 << 20),
+            max_value_bytes: ByteSize(8 << 20),
+            blob_dir: PathBuf::from("data/blobs"),
+            max_in_flight: 4096,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong however the control store is found.
+    pub(crate) fn problems_of_the_node(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(error) = NodeId::try_new(&self.node_id) {
+            problems.push(error.to_string());
+        }
+        let mut refuse = |wrong: bool, sentence: &str| {
+            if wrong {
+                problems.push(sentence.to_owned());
+            }
+        };
+        refuse(
+            self.cluster_token.expose().is_empty(),
+            "CLUSTER_TOKEN is empty: give every node of the cluster the same secret",
+        );
+        refuse(self.cache_size == 0, "CACHE_SIZE must be at least 1");
+        refuse(!(1..=1_000).contains(&self.weight), "WEIGHT must be 1 to 1000");
+        refuse(
+            !(1..=(1 << 30)).contains(&self.max_value_bytes.0),
+            "MAX_VALUE_BYTES must be 1 byte to 1GiB",
+        );
+        refuse(
+            self.cache_max_bytes.0 < self.max_value_bytes.0.saturating_mul(2),
+            "CACHE_MAX_BYTES must be at least twice MAX_VALUE_BYTES, or a large value would empty the cache",
+        );
+        refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        problems
+    }
+}
+
+impl settings::Settings for Settings {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems_of_the_node();
+        let findable = self.master_address.is_some()
+            || match self.control_store {
+                ControlEngine::Raft => !self.masters.0.is_empty(),
+                ControlEngine::Etcd => !self.etcd_endpoints.0.is_empty(),
+            };
+        if !findable {
+            problems.push(
+                "nothing says where the cluster is: set MASTER_ADDRESS (host:port of any master), or CONTROL_STORE=raft with \
+                 MASTERS, or CONTROL_STORE=etcd with ETCD_ENDPOINTS"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+}

@@ -1,0 +1,186 @@
+//! A cluster around auxiliaries: the built-in control store on a scratch disk, and a leader that keeps the ring.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::cache::{BatchFrame, Condition, FRAME_CONTENT_TYPE, FrameItem, FrameOp};
+use api::member::{Member, Role};
+use api::{BootId, Epoch, NodeId, headers};
+use auxiliary::{Handle, Settings};
+use bytes::Bytes;
+use cluster::{LEASE_TTL, Leader, Leadership, RingKeeper, RingPolicy, View};
+use control::ControlStore;
+use control::raft::{RaftOptions, RaftStore};
+use lifecycle::Tasks;
+use settings::Secret;
+use tempfile::TempDir;
+use transport::peer::{HeaderValue, Method, PeerClient, PeerError, PeerPolicy, PeerResponse};
+
+pub(crate) const TOKEN: &str = "secret";
+
+pub(crate) struct Cluster {
+    pub(crate) directory: TempDir,
+    pub(crate) store: Arc<dyn ControlStore>,
+    pub(crate) view: Arc<View>,
+    pub(crate) peers: PeerClient,
+    tasks: Tasks,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let directory = TempDir::new().expect("scratch directory");
+        let store = RaftStore::open(RaftOptions::new(directory.path().join("raft"), 1))
+            .await
+            .expect("control store");
+        let store: Arc<dyn ControlStore> = store;
+        let registry = telemetry::new_registry();
+        let (tasks, view) = (Tasks::new(), Arc::new(View::new(Arc::clone(&store), &registry)));
+        let peers = PeerClient::new(TOKEN, PeerPolicy::default(), &registry);
+        let me = Leader {
+            node_id: NodeId::try_new("master-1").expect("valid"),
+            boot_id: BootId::new_random(),
+            address: "master-1:9000".to_owned(),
+            public_address: None,
+        };
+        let leadership = Arc::new(Leadership::new(Arc::clone(&store), me, LEASE_TTL, &registry));
+        let policy = RingPolicy {
+            virtual_nodes: 64,
+            replicas: 1,
+        };
+        let interval = Duration::from_millis(100);
+        let keeper = RingKeeper::new(
+            Arc::clone(&store),
+            Arc::clone(&view),
+            peers.clone(),
+            policy,
+            interval,
+            &registry,
+        );
+        let (keeper, leading, seen) = (Arc::new(keeper), leadership.subscribe(), Arc::clone(&view));
+        tasks.supervise("view", move |stop| {
+            let view = Arc::clone(&seen);
+            async move { view.run(stop).await }
+        });
+        tasks.supervise("leadership", move |stop| {
+            let leadership = Arc::clone(&leadership);
+            async move { leadership.run(stop).await }
+        });
+        tasks.supervise("keeper", move |stop| {
+            let (keeper, leading) = (Arc::clone(&keeper), leading.clone());
+            async move { keeper.run(leading, stop).await }
+        });
+        Self {
+            directory,
+            store,
+            view,
+            peers,
+            tasks,
+        }
+    }
+
+    pub(crate) fn settings(&self, name: &str) -> Settings {
+        Settings {
+            node_id: name.to_owned(),
+            bind: IpAddr::from([127, 0, 0, 1]),
+            port: 0,
+            cluster_token: Secret::new(TOKEN),
+            blob_dir: self.directory.path().join(name),
+            ..Settings::default()
+        }
+    }
+
+    /// Starts an auxiliary and waits until it is in the ring.
+    pub(crate) async fn auxiliary(&self, name: &str) -> Handle {
+        let handle = auxiliary::start_with(self.settings(name), Arc::clone(&self.store))
+            .await
+            .expect("start");
+        self.in_ring(name, true).await;
+        handle
+    }
+
+    /// Waits until a node is in the ring, or not; the epoch then.
+    pub(crate) async fn in_ring(&self, name: &str, wanted: bool) -> Epoch {
+        let is = |snapshot: &Arc<cluster::Snapshot>| {
+            let members = &snapshot.routing().record().members;
+            members.iter().any(|member| member.id.as_str() == name) == wanted && snapshot.epoch() > Epoch(0)
+        };
+        let snapshot = tokio::time::timeout(Duration::from_secs(30), self.view.wait_for(is))
+            .await
+            .expect("the ring changes");
+        snapshot.epoch()
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Member {
+        let id = NodeId::try_new(name).expect("valid");
+        self.view.load().member(Role::Auxiliary, &id).expect("registered").clone()
+    }
+
+    /// Sends a batch as masters do.
+    pub(crate) async fn batch_to(&self, to: &Member, epoch: Epoch, items: Vec<FrameItem<'_>>) -> Result<Bytes, PeerError> {
+        let frame = postcard::to_stdvec(&BatchFrame { items }).expect("encodes");
+        let header = |text: String| HeaderValue::from_str(&text).expect("ascii");
+        self.peers
+            .post(&to.address, "/internal/v1/cache/batch")
+            .header(headers::BOOT_ID, header(to.boot_id.to_string()))
+            .header(headers::RING_EPOCH, header(epoch.to_string()))
+            .body(FRAME_CONTENT_TYPE, frame.into())
+            .send()
+            .await?
+            .bytes()
+            .await
+    }
+
+    /// Sends a batch by the ring as it is, again while the node refuses it: as masters do.
+    pub(crate) async fn batch(&self, name: &str, items: Vec<FrameItem<'_>>) -> Bytes {
+        for _ in 0..100 {
+            match self
+                .batch_to(&self.member(name), self.view.load().epoch(), items.clone())
+                .await
+            {
+                Ok(reply) => return reply,
+                Err(error) if error.code() == api::ErrorCode::Conflict => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("{name} refuses every batch");
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        to: &Handle,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<PeerResponse, PeerError> {
+        let request = self.peers.request(method, &to.address().to_string(), path);
+        match body {
+            Some(body) => request.body("application/octet-stream", body).send().await,
+            None => request.send().await,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        assert!(self.tasks.shutdown(Duration::from_secs(10)).await.is_empty());
+    }
+}
+
+pub(crate) fn get(key: &str) -> FrameItem<'_> {
+    FrameItem {
+        namespace: "",
+        key,
+        op: FrameOp::Get,
+    }
+}
+
+pub(crate) fn put<'a>(key: &'a str, value: &'a [u8], version: u64) -> FrameItem<'a> {
+    let op = FrameOp::Put {
+        value,
+        content_type: "text/plain",
+        expires_at_ms: 0,
+        version,
+        condition: Condition::None,
+    };
+    FrameItem { namespace: "", key, op }
+}

@@ -1,0 +1,202 @@
+//! The leader's writes. Each compares the leader's lease, so that a deposed leader writes nothing, and the revision of the
+//! record it replaces, so that a write whose outcome was unknown cannot come late and undo a later one.
+
+use std::sync::Arc;
+
+use api::JobId;
+use api::task::ResultPart;
+use bytes::Bytes;
+use cluster::{Token, keys::LEADER};
+use control::{Compare, ControlStore, KeyValue, Op, OpResult, Revision, Txn, TxnResponse};
+use jobs::JobRecord;
+
+use super::clock;
+use crate::app::jobs::orders::Submission;
+use crate::app::jobs::records::read;
+use crate::app::jobs::{Error, keys};
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// A new job.
+    New(JobRecord),
+    /// The job that this submission made before.
+    Known(JobRecord),
+}
+
+/// What became of a write of a record.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// Durable, at this revision.
+    At(Revision),
+    /// An earlier write, thought to have failed, had been done: write again over this revision.
+    Behind(Revision),
+    /// The record is final already: an earlier write of the end, thought to have failed, had been done.
+    Final,
+    /// Another leader rules, or the record is gone.
+    Deposed,
+}
+
+/// Writes of one term.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    pub(super) store: Arc<dyn ControlStore>,
+    token: Token,
+}
+
+impl Ledger {
+    pub(super) fn new(store: Arc<dyn ControlStore>, token: Token) -> Self {
+        Self { store, token }
+    }
+
+    /// Makes a submission durable, once.
+    pub(super) async fn accept(&self, submission: Submission) -> Result<(Accepted, Revision), Error> {
+        let Submission {
+            id,
+            spec,
+            idempotency_key,
+        } = submission;
+        let record = JobRecord {
+            idempotency_key: idempotency_key.clone(),
+            ..JobRecord::new(id, spec, clock::wall())
+        };
+        let (record_key, name) = (keys::record(id), idempotency_key.as_deref().map(keys::idempotency));
+        let mut compares = vec![self.token.fence(), Compare::Absent(record_key.clone())];
+        compares.extend(name.clone().map(Compare::Absent));
+        let mut then = vec![put(record_key.clone(), encode(&record)?)];
+        then.extend(name.clone().map(|name| put(name, id.to_string().into())));
+        let mut otherwise = vec![get(LEADER), get(&record_key)];
+        otherwise.extend(name.as_deref().map(get));
+        let answer = self
+            .store
+            .txn(Txn {
+                compares,
+                then,
+                otherwise,
+            })
+            .await?;
+        if answer.succeeded {
+            return Ok((Accepted::New(record), answer.revision));
+        }
+        if !self.still_rules(&answer) {
+            return Err(Error::NotLeader);
+        }
+        if let Some(entry) = entry(&answer, 1) {
+            return Ok((Accepted::Known(read(entry)?), entry.mod_revision));
+        }
+        self.known(&record, entry(&answer, 2)).await
+    }
+
+    /// The job an idempotency key stands for, if it is the same job.
+    async fn known(&self, wanted: &JobRecord, name: Option<&KeyValue>) -> Result<(Accepted, Revision), Error> {
+        let gone = || Error::Unavailable("the job of this Idempotency-Key has just been removed; try again".to_owned());
+        let id = name
+            .and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse::<JobId>().ok())
+            .ok_or_else(gone)?;
+        let entry = self
+            .store
+            .get(&keys::record(id), control::Consistency::Linearizable)
+            .await?
+            .ok_or_else(gone)?;
+        let record = read(&entry)?;
+        if record.spec == wanted.spec {
+            return Ok((Accepted::Known(record), entry.mod_revision));
+        }
+        Err(Error::Conflict(format!(
+            "this Idempotency-Key stands for another job, {id}; use a new key for a new job"
+        )))
+    }
+
+    /// Replaces a record, together with `parts` of its result and the text of its plan.
+    pub(super) async fn write(
+        &self,
+        record: &JobRecord,
+        replaces: Revision,
+        parts: &[ResultPart],
+        plan: Option<&str>,
+    ) -> Result<Written, Error> {
+        let key = keys::record(record.id);
+        let mut then = vec![put(key.clone(), encode(record)?)];
+        then.extend(plan.map(|text| put(keys::plan_text(record.id), Bytes::copy_from_slice(text.as_bytes()))));
+        for (partition, part) in parts.iter().enumerate() {
+            if let ResultPart::Inline(bytes) = part {
+                then.push(put(keys::part(record.id, partition), bytes.clone()));
+            }
+        }
+        let compares = vec![self.token.fence(), Compare::ModRevision(key.clone(), replaces)];
+        let answer = self
+            .store
+            .txn(Txn {
+                compares,
+                then,
+                otherwise: vec![get(LEADER), get(&key)],
+            })
+            .await?;
+        if answer.succeeded {
+            return Ok(Written::At(answer.revision));
+        }
+        match entry(&answer, 1) {
+            Some(entry) if self.still_rules(&answer) => {
+                let held = read(entry)?;
+                Ok(if held.state.is_final() {
+                    Written::Final
+                } else {
+                    Written::Behind(entry.mod_revision)
+                })
+            }
+            _ => Ok(Written::Deposed),
+        }
+    }
+
+    /// Removes an ended job with all that belongs to it, its blobs excepted.
+    pub(super) async fn remove(&self, record: &JobRecord) -> Result<bool, Error> {
+        let mut then = vec![
+            Op::Delete {
+                key: keys::record(record.id),
+            },
+            Op::DeletePrefix {
+                prefix: keys::results(record.id),
+            },
+            Op::DeletePrefix {
+                prefix: keys::plans(record.id),
+            },
+        ];
+        then.extend(record.idempotency_key.as_deref().map(|key| Op::Delete {
+            key: keys::idempotency(key),
+        }));
+        let txn = Txn {
+            compares: vec![self.token.fence()],
+            then,
+            otherwise: Vec::new(),
+        };
+        Ok(self.store.txn(txn).await?.succeeded)
+    }
+
+    /// Whether the leader's key, first among the answers, is still this term's.
+    fn still_rules(&self, answer: &TxnResponse) -> bool {
+        entry(answer, 0).is_some_and(|leader| leader.create_revision == self.token.revision)
+    }
+}
+
+fn entry(answer: &TxnResponse, step: usize) -> Option<&KeyValue> {
+    match answer.results.get(step) {
+        Some(OpResult::Range(range)) => range.items.first(),
+        _ => None,
+    }
+}
+
+fn encode(record: &JobRecord) -> Result<Bytes, Error> {
+    let encoded = serde_json::to_vec(record).map_err(|source| Error::Record {
+        key: keys::record(record.id),
+        source,
+    })?;
+    Ok(encoded.into())
+}
+
+fn put(key: String, value: Bytes) -> Op {
+    Op::Put { key, value, lease: None }
+}
+
+fn get(key: &str) -> Op {
+    Op::Get { key: key.to_owned() }
+}

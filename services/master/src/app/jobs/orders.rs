@@ -1,0 +1,169 @@
+//! Submitting and cancelling: taken by any master, decided by the leader.
+
+use std::future::Future;
+use std::time::Duration;
+
+use api::JobId;
+use api::job::{Job, JobSpec, JobState};
+use cluster::LeaderState;
+use jobs::{CancelError, JobRecord};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use transport::peer::{Method, Retry};
+
+use super::leader::{Accepted, Seat};
+use super::{Error, Jobs, limits};
+
+/// Longest search for a leader that takes an order: an election takes less.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Pause before the next try.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// An order to run a job. Its id is chosen by the master that took it, so that sending it again does not run it twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// The job's id, unless the idempotency key stands for another job.
+    pub id: JobId,
+    /// What to run.
+    pub spec: JobSpec,
+    /// The client's `Idempotency-Key`.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+/// Who decides now.
+enum Place {
+    Here(Seat),
+    There(String),
+}
+
+impl Jobs {
+    /// Accepts a job: when this returns, it is durable. The same idempotency key with the same job gives the job there is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the job is over a limit, [`Error::Conflict`] when the key stands for a different job, or when
+    /// no leader takes it in time.
+    pub async fn submit(&self, spec: JobSpec, idempotency_key: Option<String>) -> Result<Job, Error> {
+        limits::check(&spec)?;
+        idempotency_key.as_deref().map_or(Ok(()), limits::check_idempotency_key)?;
+        let submission = Submission {
+            id: JobId::new_now(),
+            spec,
+            idempotency_key,
+        };
+        self.at_leader(|place| {
+            let (jobs, submission) = (self.clone(), submission.clone());
+            async move {
+                match place {
+                    Place::Here(seat) => jobs.accept_at(seat, submission).await,
+                    Place::There(address) => {
+                        let order = jobs.inner.peers.post(&address, "/internal/v1/jobs").json(&submission);
+                        Ok(order.retry(Retry::NotExecuted).send().await?.json().await?)
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Cancels a job; when this returns, its end is durable. Cancelling twice is fine.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it ended otherwise, [`Error::NotFound`], or when no leader answers in time.
+    pub async fn cancel(&self, job: JobId) -> Result<Job, Error> {
+        self.at_leader(|place| {
+            let jobs = self.clone();
+            async move {
+                match place {
+                    Place::Here(seat) => jobs.cancel_at(seat, job).await,
+                    Place::There(address) => {
+                        let path = format!("/internal/v1/jobs/{job}");
+                        let order = jobs.inner.peers.request(Method::DELETE, &address, &path);
+                        Ok(order.retry(Retry::Always).send().await?.json().await?)
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Accepts a job on this master, which must lead.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`], and as [`Jobs::submit`].
+    pub async fn accept(&self, submission: Submission) -> Result<Job, Error> {
+        self.accept_at(self.seat().ok_or(Error::NotLeader)?, submission).await
+    }
+
+    /// Cancels a job on this master, which must lead.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`], and as [`Jobs::cancel`].
+    pub async fn cancel_here(&self, job: JobId) -> Result<Job, Error> {
+        self.cancel_at(self.seat().ok_or(Error::NotLeader)?, job).await
+    }
+
+    async fn accept_at(&self, seat: Seat, submission: Submission) -> Result<Job, Error> {
+        // A client that leaves must not leave a durable job behind that no scheduler was told of.
+        let accepting = tokio::spawn(async move {
+            match seat.accept(submission).await? {
+                Accepted::New(record) | Accepted::Known(record) => Ok(record.view()),
+            }
+        });
+        accepting
+            .await
+            .unwrap_or_else(|error| Err(Error::Unavailable(format!("the job was not accepted: {error}"))))
+    }
+
+    async fn cancel_at(&self, seat: Seat, job: JobId) -> Result<Job, Error> {
+        let ended = match seat.cancel(job).await? {
+            Ok(record) => record,
+            Err(CancelError::NotLive | CancelError::Ending) => self.get(job).await?,
+        };
+        cancelled(&ended)
+    }
+
+    /// Makes a call where the leader is, again while leaders change. Only for calls that may be made twice.
+    async fn at_leader<T, F>(&self, call: impl Fn(Place) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let outcome = match self.place() {
+                Some(place) => call(place).await,
+                None => Err(Error::Unavailable("no master leads at the moment; try again".to_owned())),
+            };
+            match outcome {
+                Err(error) if error.is_transient() && Instant::now() + PAUSE < until => sleep(PAUSE).await,
+                decided => return decided,
+            }
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        if let Some(seat) = self.seat() {
+            return Some(Place::Here(seat));
+        }
+        match &*self.inner.leadership.borrow() {
+            LeaderState::Following { leader: Some(leader) } => Some(Place::There(leader.address.clone())),
+            LeaderState::Following { leader: None } | LeaderState::Leading(_) => None,
+        }
+    }
+}
+
+fn cancelled(record: &JobRecord) -> Result<Job, Error> {
+    match record.state {
+        JobState::Cancelled => Ok(record.view()),
+        state if state.is_final() => {
+            let state = super::metrics::state_name(state);
+            Err(Error::Conflict(format!(
+                "the job has already {state}; there is nothing to cancel"
+            )))
+        }
+        _ => Err(Error::Unavailable(
+            "the job is being taken over by another leader; try again".to_owned(),
+        )),
+    }
+}

@@ -1,0 +1,3 @@
+//! Named tasks that keep things as they should be. The node supervises them: see `start`.
+
+mod scheduler;

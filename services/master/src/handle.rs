@@ -1,0 +1,79 @@
+//! A running master.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::Standing;
+use control::raft::RaftStore;
+use lifecycle::Tasks;
+use tokio::sync::watch;
+use transport::server::Readiness;
+
+/// Time for background tasks and answers under way when the master stops.
+const DRAIN: Duration = Duration::from_secs(12);
+
+/// A running master. Dropping it does not stop it: call [`Handle::stop`].
+#[derive(Debug)]
+pub struct Handle {
+    pub(crate) public: SocketAddr,
+    pub(crate) private: SocketAddr,
+    pub(crate) tasks: Tasks,
+    pub(crate) readiness: Readiness,
+    pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) raft: Option<Arc<RaftStore>>,
+}
+
+impl Handle {
+    /// Address of the public listener.
+    #[must_use]
+    pub const fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Address of the private listener.
+    #[must_use]
+    pub const fn private(&self) -> SocketAddr {
+        self.private
+    }
+
+    /// Whether clients are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Returns when this master cannot go on, with the reason.
+    pub async fn failed(&self) -> anyhow::Error {
+        let mut standing = self.standing.clone();
+        let superseded = async {
+            if standing.wait_for(|standing| *standing == Standing::Superseded).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let engine = async {
+            match &self.raft {
+                Some(raft) => raft.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = superseded => anyhow::anyhow!("another process has taken this NODE_ID; give each node an id of its own"),
+            error = engine => error.into(),
+        }
+    }
+
+    /// Stops: no new work, answers under way are finished, the lease is given back, the log is closed.
+    pub async fn stop(self) {
+        self.readiness.not_ready("stopping");
+        let late = self.tasks.shutdown(DRAIN).await;
+        if !late.is_empty() {
+            tracing::warn!(tasks = ?late, "still running at the deadline");
+        }
+        if let Some(raft) = self.raft
+            && let Err(error) = raft.shutdown().await
+        {
+            tracing::error!(%error, "the raft engine did not stop cleanly");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `GET /jobs/{id}/result`: the rows, streamed.
+
+use api::{JobId, Problem};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use formats::{Format, UnknownFormat};
+use serde::Deserialize;
+use transport::{ApiError, ApiPath, ApiQuery};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::AppState;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(result))
+}
+
+/// In which form.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// `json` (unless set), `ndjson`, `csv`, `arrow` or `parquet`.
+    format: Option<String>,
+}
+
+/// The result of a job that succeeded.
+#[utoipa::path(get, path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path), Options),
+    responses(
+        (status = 200, description = "The rows, in the format asked for"),
+        (status = 400, body = Problem, description = "Unknown format, or one that cannot hold these columns"),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "No result (yet)")
+    ))]
+async fn result(
+    State(app): State<AppState>,
+    ApiPath(id): ApiPath<JobId>,
+    ApiQuery(options): ApiQuery<Options>,
+) -> Result<Response, ApiError> {
+    let format = options.format.as_deref().unwrap_or("json");
+    let format: Format = format
+        .parse()
+        .map_err(|error: UnknownFormat| ApiError::invalid(error.to_string()))?;
+    let result = app.jobs.result(id, format).await?;
+    // An error in the middle breaks the connection off, so that nobody takes a part for the whole.
+    let chunks = futures::stream::unfold(result, |mut result| async move { Some((result.next().await?, result)) });
+    let content_type = HeaderValue::from_static(format.content_type());
+    Ok(([(CONTENT_TYPE, content_type)], Body::from_stream(chunks)).into_response())
+}

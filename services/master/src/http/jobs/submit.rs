@@ -1,0 +1,115 @@
+//! `POST /jobs` and `DELETE /jobs/{id}`.
+
+use std::time::Duration;
+
+use api::job::{Job, JobSpec};
+use api::{JobId, Problem};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jobs::JobRecord;
+use transport::{ApiError, ApiJson, ApiPath};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{AppState, params};
+
+/// Longest wait for a job's end that a client may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(submit)).routes(routes!(cancel))
+}
+
+/// Submit a job. It is durable when this answers.
+#[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = JobSpec,
+    params(
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 60) for the end"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Sending the same job again with the same key does not run it again")
+    ),
+    responses(
+        (status = 202, body = Job, description = "Accepted; `Location` says where it is"),
+        (status = 200, body = Job, description = "Succeeded within `Prefer: wait`; with `rows` when they are few"),
+        (status = 400, body = Problem, description = "Over a limit, or, when waited for, wrong SQL or tables"),
+        (status = 409, body = Problem, description = "The idempotency key stands for another job")
+    ))]
+async fn submit(State(app): State<AppState>, headers: HeaderMap, ApiJson(spec): ApiJson<JobSpec>) -> Result<Response, ApiError> {
+    let wait = wait(params::header(&headers, &PREFER)?)?;
+    let key = params::header(&headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
+    let job = app.jobs.submit(spec, key).await?;
+    let location = HeaderValue::from_str(&format!("/jobs/{}", job.id)).map_err(|error| ApiError::internal(&error))?;
+    let Some(patience) = wait else {
+        return Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response());
+    };
+    let record = app.jobs.wait(job.id, patience).await?;
+    let mut response = waited(&app, record).await.into_response();
+    response.headers_mut().insert(LOCATION, location);
+    if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// The job with its rows; as a problem when it failed; 202 while it runs.
+async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError> {
+    if let Some(problem) = &record.error {
+        return Err(problem.clone().into());
+    }
+    let mut job = record.view();
+    job.rows = app.jobs.few_rows(&record).await?;
+    let status = if job.state.is_final() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok((status, Json(job)).into_response())
+}
+
+/// Cancel a job. Its end is durable when this answers; its workers stop a moment later.
+#[utoipa::path(delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
+async fn cancel(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, ApiError> {
+    Ok(Json(app.jobs.cancel(id).await?))
+}
+
+/// `wait=N` among the preferences (RFC 7240). Others are ignored, as they must be.
+fn wait(prefer: Option<&str>) -> Result<Option<Duration>, ApiError> {
+    let preferences = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
+    let Some(seconds) = preferences
+        .filter_map(|one| one.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+    else {
+        return Ok(None);
+    };
+    let seconds = seconds.1.trim().trim_matches('"');
+    let wanted = seconds
+        .parse()
+        .map_err(|_| ApiError::invalid(format!("Prefer: wait={seconds} is not a number of seconds")))?;
+    Ok(Some(Duration::from_secs(wanted).min(MAX_WAIT)).filter(|wait| !wait.is_zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::wait;
+
+    #[test]
+    fn wait_is_found_among_preferences_and_bounded() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(wait(None).unwrap(), None);
+        assert_eq!(wait(Some("respond-async")).unwrap(), None);
+        assert_eq!(wait(Some("respond-async, Wait = 5")).unwrap(), seconds(5));
+        assert_eq!(wait(Some("wait=\"7\"")).unwrap(), seconds(7));
+        assert_eq!(wait(Some("wait=9999")).unwrap(), seconds(60));
+        assert_eq!(wait(Some("wait=0")).unwrap(), None);
+        for wrong in ["wait=", "wait=-1", "wait=soon", "wait=1e3"] {
+            assert!(wait(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

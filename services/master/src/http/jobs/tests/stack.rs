@@ -1,0 +1,201 @@
+//! Masters over one control store, asked through their routers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{BootId, NodeId};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use cluster::{LEASE_TTL, Leader, Leadership, View};
+use control::ControlStore;
+use control::raft::{RaftOptions, RaftStore};
+use lifecycle::{CancellationToken, Tasks};
+use serde_json::{Value, json};
+use telemetry::new_registry;
+use tempfile::TempDir;
+use tower::ServiceExt;
+use transport::peer::{PeerClient, PeerPolicy};
+use transport::server::{Readiness, serve};
+
+use crate::Settings;
+use crate::app::App;
+use crate::app::cache::{Cache, RingPlacement};
+use crate::app::jobs::{Dependencies, Jobs};
+use crate::app::kv::Kv;
+use crate::app::nodes::Nodes;
+use crate::http;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The control store of a cluster, on disk.
+pub(super) struct Store {
+    pub(super) store: Arc<dyn ControlStore>,
+    _dir: TempDir,
+}
+
+impl Store {
+    pub(super) async fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RaftStore::open(RaftOptions::new(dir.path(), 1)).await.unwrap();
+        Self { store, _dir: dir }
+    }
+}
+
+/// A master without listeners, but for the private one of [`Master::listen`].
+pub(super) struct Master {
+    pub(super) app: Arc<App>,
+    pub(super) public: Router,
+    pub(super) private: Router,
+    pub(super) leadership: Arc<Leadership>,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Master {
+    /// The only master, which leads.
+    pub(super) async fn leading(store: &Store) -> Self {
+        let master = Self::start(store, "master-1", DAY).await;
+        master.leads().await;
+        master
+    }
+
+    /// A master that campaigns for leadership.
+    pub(super) async fn start(store: &Store, name: &str, result_ttl: Duration) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (registry, tasks) = (new_registry(), Tasks::new());
+        let me = Leader {
+            node_id: NodeId::try_new(name).unwrap(),
+            boot_id: BootId::new_random(),
+            address: listener.local_addr().unwrap().to_string(),
+            public_address: None,
+        };
+        let peers = PeerClient::new("secret", PeerPolicy::default(), &registry);
+        let view = Arc::new(View::new(Arc::clone(&store.store), &registry));
+        let leadership = Arc::new(Leadership::new(Arc::clone(&store.store), me.clone(), LEASE_TTL, &registry));
+        let jobs = Jobs::new(Dependencies {
+            store: Arc::clone(&store.store),
+            leadership: leadership.subscribe(),
+            view: Arc::clone(&view),
+            peers: peers.clone(),
+            worker_wait: Duration::from_secs(60),
+            result_ttl,
+            registry: registry.clone(),
+        });
+        let stop = tasks.token().clone();
+        let app = Arc::new(App {
+            cache: Cache::new(Arc::new(RingPlacement::new(Arc::clone(&view))), peers, &registry),
+            kv: Kv::new(Arc::clone(&store.store)),
+            jobs,
+            nodes: Nodes::new(view, tasks, me.node_id.clone(), &Settings::default(), &me.address),
+            max_value_bytes: 1024,
+            cluster_token: settings::Secret::default(),
+            stop: stop.clone(),
+        });
+        let public = http::public(Arc::clone(&app), registry.clone(), Readiness::default());
+        let private = http::private(Arc::clone(&app), Router::new(), registry, Readiness::default());
+        let (candidate, working, served) = (Arc::clone(&leadership), Arc::clone(&app), private.clone());
+        let (campaign, work, listen) = (stop.clone(), stop.clone(), stop.clone());
+        let running = tokio::spawn(async move {
+            tokio::join!(
+                candidate.run(campaign),
+                working.jobs.run(work),
+                serve(listener, served, listen)
+            );
+        });
+        Self {
+            app,
+            public,
+            private,
+            leadership,
+            stop,
+            running,
+        }
+    }
+
+    /// Waits until this master schedules.
+    pub(super) async fn leads(&self) {
+        let path = "/internal/v1/jobs/00000000-0000-7000-8000-000000000000/stages/0";
+        let ask = || Request::get(path).body(Body::empty()).unwrap();
+        eventually(|| async { Answer::of(self.private.clone(), ask()).await.status == StatusCode::NOT_FOUND }).await;
+    }
+
+    /// Stops scheduling and gives the lease back.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap();
+    }
+
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.ask_with(method, path, &[], body).await
+    }
+
+    pub(super) async fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        Answer::of(self.public.clone(), request.body(body).unwrap()).await
+    }
+
+    /// Submits `select 1` with changes and returns the job's id.
+    pub(super) async fn submit(&self, changes: Value) -> String {
+        let answer = self.ask("POST", "/jobs", Some(job(changes))).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a job is in a state, and returns it.
+    pub(super) async fn until(&self, id: &str, state: &str) -> Value {
+        let path = format!("/jobs/{id}");
+        eventually(|| async { self.ask("GET", &path, None).await.json()["state"] == state }).await;
+        self.ask("GET", &path, None).await.json()
+    }
+}
+
+pub(super) fn job(changes: Value) -> Value {
+    let mut job = json!({ "query": "select 1" });
+    for (key, value) in changes.as_object().unwrap() {
+        job[key] = value.clone();
+    }
+    job
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) async fn of(router: Router, request: Request<Body>) -> Self {
+        let response = router.oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+        Self { status, headers, body }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Waits for a condition.
+pub(super) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+    let patience = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), patience)
+        .await
+        .expect("the condition holds in time");
+}

@@ -1,0 +1,152 @@
+//! Leaders that come and go.
+
+use std::time::Duration;
+
+use api::task::{Outcome, WorkId};
+use axum::http::StatusCode;
+use cluster::keys::LEADER;
+use control::{Op, Txn};
+use serde_json::json;
+
+use super::stack::{Master, Store, job};
+use super::worker::{Worker, done};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test]
+async fn an_unfinished_job_is_run_again_by_the_next_leader_and_ends_once() {
+    let store = Store::open().await;
+    let first = Master::leading(&store).await;
+    let id = first.submit(json!({})).await;
+    let mut worker = Worker::of(&first);
+    worker.plan().await;
+    let old = worker.next().await;
+    first.stop().await;
+
+    let second = Master::start(&store, "master-2", DAY).await;
+    second.leads().await;
+    worker.turn_to(&second);
+    let WorkId::Task(old_task) = old else {
+        panic!("a task was expected")
+    };
+    let late = worker.report(old, done(old_task, true)).await;
+    assert!(late.durable && !late.forget, "refused, but the job lives on");
+    let replanned = loop {
+        if let Some(work) = worker.poll(10_000).await.start.first() {
+            break work.work();
+        }
+    };
+    assert!(
+        matches!(replanned, WorkId::Plan(_, attempt) if attempt >> 16 == 1),
+        "attempts of the next run differ: {replanned:?}"
+    );
+    worker
+        .report(
+            replanned,
+            Outcome::Failed(api::task::TaskFailure::Retryable("try again".to_owned())),
+        )
+        .await;
+    worker.work().await;
+    let done = second.until(&id, "succeeded").await;
+    assert_eq!(done["progress"]["tasks"]["total"], 3);
+}
+
+#[tokio::test]
+async fn ended_jobs_stay_readable_under_the_next_leader() {
+    let store = Store::open().await;
+    let first = Master::leading(&store).await;
+    let id = first.submit(json!({})).await;
+    Worker::of(&first).work().await;
+    first.until(&id, "succeeded").await;
+    first.stop().await;
+    let second = Master::start(&store, "master-2", DAY).await;
+    second.leads().await;
+    let rows = second.ask("GET", &format!("/jobs/{id}/result"), None).await.json();
+    assert_eq!(rows.as_array().unwrap().len(), 3);
+    assert!(Worker::of(&second).poll(50).await.start.is_empty(), "it is not run again");
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_lead_forwards_orders_and_reads_for_itself() {
+    let store = Store::open().await;
+    let leader = Master::leading(&store).await;
+    let follower = Master::start(&store, "master-2", DAY).await;
+    let id = follower.submit(json!({})).await;
+    assert_eq!(
+        follower.ask("GET", &format!("/jobs/{id}"), None).await.json()["state"],
+        "queued"
+    );
+    let refused = Worker::of(&follower).poll_raw(0).await;
+    assert_eq!(refused.status.as_u16(), 421, "workers poll the leader only");
+
+    let keyed = [("idempotency-key", "k")];
+    follower.ask_with("POST", "/jobs", &keyed, Some(job(json!({})))).await;
+    let conflict = follower
+        .ask_with("POST", "/jobs", &keyed, Some(job(json!({ "priority": 9 }))))
+        .await;
+    assert_eq!(
+        conflict.status,
+        StatusCode::CONFLICT,
+        "the leader's answer comes through: {}",
+        conflict.text()
+    );
+
+    Worker::of(&leader).plan().await;
+    let cancelled = follower.ask("DELETE", &format!("/jobs/{id}"), None).await;
+    assert_eq!(cancelled.json()["state"], "cancelled", "{}", cancelled.text());
+}
+
+#[tokio::test]
+async fn a_deposed_leader_can_neither_accept_nor_commit() {
+    let store = Store::open().await;
+    let master = Master::leading(&store).await;
+    let id = master.submit(json!({})).await;
+    let mut worker = Worker::of(&master);
+    worker.plan().await;
+    // Somebody else takes the seat; this master has not heard of it yet when the next request comes.
+    let seat = Op::Put {
+        key: LEADER.to_owned(),
+        value: "{}".into(),
+        lease: None,
+    };
+    store
+        .store
+        .txn(Txn {
+            then: vec![Op::Delete { key: LEADER.to_owned() }],
+            ..Txn::default()
+        })
+        .await
+        .unwrap();
+    store
+        .store
+        .txn(Txn {
+            then: vec![seat],
+            ..Txn::default()
+        })
+        .await
+        .unwrap();
+    let work = async {
+        for assignment in worker.poll(0).await.start {
+            if let WorkId::Task(task) = assignment.work() {
+                worker.report(assignment.work(), done(task, true)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), work).await.ok();
+    let refused = tokio::time::timeout(Duration::from_secs(15), master.ask("POST", "/jobs", Some(job(json!({})))))
+        .await
+        .unwrap();
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text());
+    assert_eq!(
+        master.ask("GET", "/jobs", None).await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_ne!(
+        master.ask("GET", &format!("/jobs/{id}"), None).await.json()["state"],
+        "succeeded"
+    );
+    drop(master.leadership);
+}

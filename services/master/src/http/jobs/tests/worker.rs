@@ -1,0 +1,155 @@
+//! A worker that follows the protocol and makes up its rows.
+
+use std::sync::Arc;
+
+use api::job::Column;
+use api::task::{
+    Assignment, Outcome, PollRequest, PollResponse, Report, ReportResponse, ResultPart, Stage, StageGraph, TaskFailure, TaskId,
+    TaskOutput, WorkId,
+};
+use api::{BootId, ErrorCode, NodeId};
+use arrow::array::Int64Array;
+use arrow::ipc::writer::StreamWriter;
+use arrow::record_batch::RecordBatch;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use super::stack::{Answer, Master};
+
+pub(super) struct Worker {
+    private: Router,
+    id: NodeId,
+    boot: BootId,
+    running: Vec<WorkId>,
+}
+
+impl Worker {
+    pub(super) fn of(master: &Master) -> Self {
+        let (id, boot) = (NodeId::try_new("worker-1").unwrap(), BootId::new_random());
+        Self {
+            private: master.private.clone(),
+            id,
+            boot,
+            running: Vec::new(),
+        }
+    }
+
+    /// The same worker, now polling another master.
+    pub(super) fn turn_to(&mut self, master: &Master) {
+        self.private = master.private.clone();
+    }
+
+    pub(super) async fn poll(&mut self, wait_ms: u64) -> PollResponse {
+        let response: PollResponse = serde_json::from_slice(&self.poll_raw(wait_ms).await.body).unwrap();
+        self.running.extend(response.start.iter().map(Assignment::work));
+        self.running.retain(|work| !response.cancel.contains(work));
+        response
+    }
+
+    pub(super) async fn poll_raw(&self, wait_ms: u64) -> Answer {
+        let poll = PollRequest {
+            worker: self.id.clone(),
+            boot_id: self.boot,
+            address: "127.0.0.1:1".to_owned(),
+            slots: 4,
+            running: self.running.clone(),
+            wait_ms,
+        };
+        let request = Request::post("/internal/v1/jobs/poll").header("content-type", "application/json");
+        let body = Body::from(serde_json::to_vec(&poll).unwrap());
+        Answer::of(self.private.clone(), request.body(body).unwrap()).await
+    }
+
+    pub(super) async fn report(&mut self, work: WorkId, outcome: Outcome) -> ReportResponse {
+        self.running.retain(|running| *running != work);
+        let report = Report {
+            worker: self.id.clone(),
+            boot_id: self.boot,
+            work,
+            outcome,
+        };
+        let body = Body::from(postcard::to_stdvec(&report).unwrap());
+        let answer = Answer::of(
+            self.private.clone(),
+            Request::post("/internal/v1/jobs/report").body(body).unwrap(),
+        )
+        .await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// Waits for the next piece of work.
+    pub(super) async fn next(&mut self) -> WorkId {
+        self.poll(10_000).await.start[0].work()
+    }
+
+    /// Plans the next job as two stages of two tasks and one.
+    pub(super) async fn plan(&mut self) -> WorkId {
+        let work = self.next().await;
+        self.report(work, Outcome::Planned(graph())).await;
+        work
+    }
+
+    /// Does everything there is until a task of the last stage is done.
+    pub(super) async fn work(&mut self) {
+        loop {
+            for assignment in self.poll(10_000).await.start {
+                let outcome = match &assignment {
+                    Assignment::Plan { .. } => Outcome::Planned(graph()),
+                    Assignment::Run { task, last, .. } => done(*task, *last),
+                };
+                self.report(assignment.work(), outcome).await;
+                if matches!(assignment, Assignment::Run { last: true, .. }) {
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn refuse(&mut self, detail: &str) {
+        let work = self.next().await;
+        let failure = TaskFailure::User {
+            code: ErrorCode::InvalidArgument,
+            detail: detail.to_owned(),
+        };
+        self.report(work, Outcome::Failed(failure)).await;
+    }
+}
+
+fn graph() -> StageGraph {
+    let stage = |partitions, inputs: &[u32]| Stage {
+        plan: vec![7, 7, 7].into(),
+        partitions,
+        output_partitions: 1,
+        inputs: inputs.to_vec(),
+        deterministic: true,
+        display: "ScanExec".to_owned(),
+    };
+    let column = Column {
+        name: "n".to_owned(),
+        data_type: "Int64".to_owned(),
+        nullable: false,
+    };
+    StageGraph {
+        stages: vec![stage(2, &[]), stage(1, &[0])],
+        columns: vec![column],
+    }
+}
+
+/// Three rows for the last stage, nothing but figures for others.
+pub(super) fn done(task: TaskId, last: bool) -> Outcome {
+    let result = last.then(|| {
+        let column = Arc::new(Int64Array::from(vec![1, 2, i64::from(task.stage)]));
+        let batch = RecordBatch::try_from_iter([("n", column as _)]).unwrap();
+        let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        ResultPart::Inline(writer.into_inner().unwrap().into())
+    });
+    Outcome::Done(TaskOutput {
+        rows: 3,
+        bytes: 24,
+        result,
+    })
+}

@@ -1,0 +1,23 @@
+//! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
+
+mod cache;
+mod cache_batch;
+mod cache_entry;
+mod cache_query;
+mod cluster;
+mod internal_jobs;
+mod jobs;
+mod kv;
+mod kv_txn;
+mod kv_watch;
+mod params;
+mod router;
+
+pub(crate) use router::{private, public};
+
+use std::sync::Arc;
+
+use crate::app::App;
+
+/// What handlers work on.
+pub(crate) type AppState = Arc<App>;

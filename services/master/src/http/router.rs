@@ -1,0 +1,53 @@
+//! Both listeners' routes.
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use telemetry::Registry;
+use transport::server::{Readiness, operations};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{AppState, cache, cache_batch, cache_query, cluster, internal_jobs, jobs, kv, kv_txn, kv_watch};
+
+/// The document the handlers are collected into.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "ElastiCore", description = "Distributed cache, strongly consistent key-value store, and fault-tolerant SQL jobs."),
+    tags(
+        (name = "cache", description = "Available and convergent; entries live on the auxiliaries."),
+        (name = "kv", description = "Linearizable and durable; keys live in the control store."),
+        (name = "jobs", description = "SQL over files, run by the workers."),
+        (name = "operations", description = "Nodes, ring, membership.")
+    )
+)]
+struct Document;
+
+/// What clients may ask.
+pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(cache::routes())
+        .merge(cache_query::routes())
+        .merge(cache_batch::routes())
+        .merge(kv::routes())
+        .merge(kv_txn::routes())
+        .merge(kv_watch::routes())
+        .merge(jobs::routes())
+        .merge(cluster::routes())
+        .split_for_parts();
+    let document = Arc::new(document);
+    router
+        .merge(cache_query::without_slash())
+        .route("/openapi.json", get(move || async move { Json(Arc::clone(&document)) }))
+        .with_state(app)
+        .merge(operations(registry, readiness))
+}
+
+/// What nodes of the cluster may ask.
+pub(crate) fn private(app: AppState, control: Router, registry: Registry, readiness: Readiness) -> Router {
+    internal_jobs::routes()
+        .with_state(app)
+        .nest("/internal/v1/control", control)
+        .merge(operations(registry, readiness))
+}

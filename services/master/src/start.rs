@@ -1,0 +1,201 @@
+//! Puts a master together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use api::member::{Member, Role};
+use api::{BootId, NodeId};
+use cluster::{LEASE_TTL, Leader, Leadership, Registration, RingKeeper, RingPolicy, View};
+use control::raft::{RaftOptions, RaftStore};
+use control::{ControlStore, Instrumented};
+use lifecycle::Tasks;
+use telemetry::{Registry, new_registry};
+use transport::peer::{PeerClient, PeerPolicy};
+use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
+
+use crate::app::App;
+use crate::app::cache::{Cache, RingPlacement};
+use crate::app::jobs::{Dependencies, Jobs};
+use crate::app::kv::Kv;
+use crate::app::nodes::Nodes;
+use crate::{ControlEngine, Handle, Settings, http};
+
+/// Longest wait for the control store when the master starts.
+const STORE_WAIT: Duration = Duration::from_secs(30);
+/// Private calls may be slow on purpose (long polls, watches, shuffles): their callers have deadlines.
+const PRIVATE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest body of a request: a batch, or a report with a plan.
+const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// Starts a master and returns when it takes requests; it is ready for clients a moment later, when it knows the cluster.
+///
+/// # Errors
+/// Taken ports, an unwritable directory, a damaged log, a control store that does not answer, a `NODE_ID` in use.
+pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
+    let public = bind((settings.bind, settings.port).into(), "PORT").await?;
+    let private = bind((settings.bind, settings.internal_port).into(), "INTERNAL_PORT").await?;
+    let (public_address, private_address) = (public.local_addr()?, private.local_addr()?);
+    let (registry, tasks, readiness) = (new_registry(), Tasks::new(), Readiness::default());
+    let me = member(&settings, public_address, private_address)?;
+
+    let (engine, raft) = open_store(&settings, &registry).await?;
+    let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(engine, &registry));
+    let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+    let view = Arc::new(View::new(Arc::clone(&store), &registry));
+    let leadership = Arc::new(Leadership::new(Arc::clone(&store), candidate(&me), LEASE_TTL, &registry));
+    let jobs = Jobs::new(Dependencies {
+        store: Arc::clone(&store),
+        leadership: leadership.subscribe(),
+        view: Arc::clone(&view),
+        peers: peers.clone(),
+        worker_wait: settings.worker_wait.0,
+        result_ttl: settings.result_ttl.0,
+        registry: registry.clone(),
+    });
+    let app = Arc::new(App {
+        cache: Cache::new(Arc::new(RingPlacement::new(Arc::clone(&view))), peers.clone(), &registry),
+        kv: Kv::new(Arc::clone(&store)),
+        jobs,
+        nodes: Nodes::new(Arc::clone(&view), tasks.clone(), me.id.clone(), &settings, &me.address),
+        max_value_bytes: usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX),
+        cluster_token: settings.cluster_token.clone(),
+        stop: tasks.token().clone(),
+    });
+
+    let metrics = HttpMetrics::new(&registry);
+    let control = control::server::router_until(Arc::clone(&store), tasks.token().clone());
+    let routes = http::private(Arc::clone(&app), control, registry.clone(), readiness.clone());
+    let layers = Layers::new(metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
+    spawn_server(
+        &tasks,
+        "private-listener",
+        private,
+        layers.private(settings.cluster_token.expose()).around(routes),
+    );
+    let routes = http::public(Arc::clone(&app), registry.clone(), readiness.clone());
+    let layers = Layers::new(metrics, settings.request_timeout.0, MAX_BODY_BYTES, settings.max_in_flight);
+    spawn_server(&tasks, "public-listener", public, layers.around(routes));
+
+    let registration = Arc::new(Registration::register(Arc::clone(&store), me, LEASE_TTL).await?);
+    let standing = registration.standing();
+    let policy = RingPolicy {
+        virtual_nodes: settings.virtual_nodes,
+        replicas: 1,
+    };
+    let keeper = RingKeeper::new(
+        store,
+        Arc::clone(&view),
+        peers,
+        policy,
+        settings.health_check_interval.0,
+        &registry,
+    );
+    spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
+    let ready = readiness.clone();
+    tasks.supervise("readiness", move |_| {
+        let (view, ready) = (Arc::clone(&view), ready.clone());
+        async move {
+            view.synced().await;
+            ready.ready();
+        }
+    });
+    tracing::info!(public = %public_address, private = %private_address, "master started");
+    Ok(Handle {
+        public: public_address,
+        private: private_address,
+        tasks,
+        readiness,
+        standing,
+        raft,
+    })
+}
+
+async fn open_store(settings: &Settings, registry: &Registry) -> anyhow::Result<(Arc<dyn ControlStore>, Option<Arc<RaftStore>>)> {
+    match settings.control_store {
+        ControlEngine::Raft => {
+            // A cluster of one: its directory belongs to node 1.
+            let options = RaftOptions {
+                registry: Some(registry.clone()),
+                ..RaftOptions::new(&settings.raft_dir, 1)
+            };
+            let store = RaftStore::open(options).await?;
+            Ok((Arc::clone(&store) as Arc<dyn ControlStore>, Some(store)))
+        }
+        ControlEngine::Etcd => {
+            let endpoints = &settings.etcd_endpoints.0;
+            let opened = tokio::time::timeout(STORE_WAIT, control::connect_etcd(endpoints)).await;
+            let store = opened
+                .with_context(|| format!("no etcd at {} (ETCD_ENDPOINTS) within {STORE_WAIT:?}", endpoints.join(", ")))??;
+            Ok((store, None))
+        }
+    }
+}
+
+fn member(settings: &Settings, public: SocketAddr, private: SocketAddr) -> anyhow::Result<Member> {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Member {
+        id: NodeId::try_new(&settings.node_id)?,
+        role: Role::Master,
+        boot_id: BootId::new_random(),
+        address: format!("{}:{}", settings.advertise_addr, private.port()),
+        public_address: Some(format!("{}:{}", settings.advertise_addr, public.port())),
+        zone: settings.zone.clone(),
+        weight: 1,
+        started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+fn candidate(me: &Member) -> Leader {
+    Leader {
+        node_id: me.id.clone(),
+        boot_id: me.boot_id,
+        address: me.address.clone(),
+        public_address: me.public_address.clone(),
+    }
+}
+
+fn spawn_server(tasks: &Tasks, name: &'static str, listener: tokio::net::TcpListener, router: axum::Router) {
+    let listener = parking_lot::Mutex::new(Some(listener));
+    tasks.supervise(name, move |stop| {
+        let (listener, router) = (listener.lock().take(), router.clone());
+        async move {
+            if let Some(listener) = listener {
+                serve(listener, router, stop).await;
+            }
+        }
+    });
+}
+
+fn spawn_background(
+    tasks: &Tasks,
+    registration: Arc<Registration>,
+    view: Arc<View>,
+    leadership: Arc<Leadership>,
+    keeper: RingKeeper,
+    app: Arc<App>,
+) {
+    let (keeper, leading) = (Arc::new(keeper), leadership.subscribe());
+    tasks.supervise("view", move |stop| {
+        let view = Arc::clone(&view);
+        async move { view.run(stop).await }
+    });
+    tasks.supervise("membership", move |stop| {
+        let registration = Arc::clone(&registration);
+        async move { registration.keep(stop).await }
+    });
+    tasks.supervise("leadership", move |stop| {
+        let leadership = Arc::clone(&leadership);
+        async move { leadership.run(stop).await }
+    });
+    tasks.supervise("ring-keeper", move |stop| {
+        let (keeper, leading) = (Arc::clone(&keeper), leading.clone());
+        async move { keeper.run(leading, stop).await }
+    });
+    tasks.supervise("scheduler", move |stop| {
+        let app = Arc::clone(&app);
+        async move { app.jobs.run(stop).await }
+    });
+}

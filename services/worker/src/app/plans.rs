@@ -1,0 +1,45 @@
+//! Plans of stages, fetched once for all tasks of a stage.
+
+use std::collections::BTreeMap;
+
+use api::JobId;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::leader::{LeaderClient, LeaderError};
+
+/// Plans kept; beyond, the oldest job's go (job ids are ordered by time).
+const KEPT: usize = 512;
+
+/// Plans of stages.
+#[derive(Debug)]
+pub(crate) struct Plans {
+    leader: LeaderClient,
+    plans: Mutex<BTreeMap<(JobId, u32), Bytes>>,
+}
+
+impl Plans {
+    pub(crate) const fn new(leader: LeaderClient) -> Self {
+        Self { leader, plans: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The plan of a stage.
+    pub(crate) async fn get(&self, job: JobId, stage: u32) -> Result<Bytes, LeaderError> {
+        let known = self.plans.lock().get(&(job, stage)).cloned();
+        if let Some(plan) = known {
+            return Ok(plan);
+        }
+        let plan = self.leader.stage_plan(job, stage).await?;
+        let mut plans = self.plans.lock();
+        plans.insert((job, stage), plan.clone());
+        while plans.len() > KEPT {
+            plans.pop_first();
+        }
+        Ok(plan)
+    }
+
+    /// Drops the plans of a job.
+    pub(crate) fn forget(&self, job: JobId) {
+        self.plans.lock().retain(|(of, _), _| *of != job);
+    }
+}

@@ -1,0 +1,3 @@
+//! What a worker does by itself.
+
+pub(crate) mod poll;

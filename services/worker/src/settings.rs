@@ -1,0 +1,129 @@
+//! What an operator can set on a worker.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use api::NodeId;
+use serde::{Deserialize, Serialize};
+use settings::{ByteSize, List, Secret};
+use telemetry::LogFormat;
+
+/// Least memory queries can work with: a sort needs room for what it merges.
+const LEAST_MEMORY: u64 = 64 << 20;
+
+/// Which engine keeps the control store; not needed with `MASTER_ADDRESS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlEngine {
+    /// The masters keep it.
+    #[default]
+    Raft,
+    /// An etcd cluster keeps it.
+    Etcd,
+}
+
+/// Settings of a worker; names as in the environment, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Stable name of this node.
+    pub node_id: String,
+    /// Address to bind to.
+    pub bind: IpAddr,
+    /// Port, for nodes of the cluster only.
+    pub port: u16,
+    /// Host name or address under which the other nodes reach this one.
+    pub advertise_addr: String,
+    /// Shared secret of the cluster's nodes.
+    pub cluster_token: Secret,
+    /// `host:port` of any master or of the load balancer before them: all that is needed to join.
+    pub master_address: Option<String>,
+    /// Without `MASTER_ADDRESS`: engine of the control store.
+    pub control_store: ControlEngine,
+    /// etcd: its client addresses.
+    pub etcd_endpoints: List,
+    /// raft: private `host:port` of the masters.
+    pub masters: List,
+    /// Failure domain.
+    pub zone: Option<String>,
+    /// Tasks run at once, each on one core.
+    pub worker_slots: u32,
+    /// Memory of all running tasks together; sorts and aggregates that need more go to disk.
+    pub worker_memory: ByteSize,
+    /// Directory of shuffle files and of what does not fit in memory; this node's alone, emptied at start.
+    pub work_dir: PathBuf,
+    /// Most bytes that may go to disk because memory is short.
+    pub spill_limit: ByteSize,
+    /// The only directories `file://` tables may lie in; the same files on every worker.
+    pub data_dirs: List,
+    /// Requests answered at once; more are refused with 503.
+    pub max_in_flight: usize,
+    /// How logs are written.
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node_id: "worker-1".to_owned(),
+            bind: IpAddr::from([0, 0, 0, 0]),
+            port: 4001,
+            advertise_addr: "127.0.0.1".to_owned(),
+            cluster_token: Secret::default(),
+            master_address: None,
+            control_store: ControlEngine::Raft,
+            etcd_endpoints: List::default(),
+            masters: List::default(),
+            zone: None,
+            worker_slots: std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
+            worker_memory: ByteSize(1 << 30),
+            work_dir: PathBuf::from("data/work"),
+            spill_limit: ByteSize(32 << 30),
+            data_dirs: List::default(),
+            max_in_flight: 4096,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong however the control store is found.
+    pub(crate) fn problems_of_the_node(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(error) = NodeId::try_new(&self.node_id) {
+            problems.push(error.to_string());
+        }
+        let mut refuse = |wrong: bool, sentence: &str| {
+            if wrong {
+                problems.push(sentence.to_owned());
+            }
+        };
+        refuse(
+            self.cluster_token.expose().is_empty(),
+            "CLUSTER_TOKEN is empty: give every node of the cluster the same secret",
+        );
+        refuse(!(1..=1024).contains(&self.worker_slots), "WORKER_SLOTS must be 1 to 1024");
+        refuse(self.worker_memory.0 < LEAST_MEMORY, "WORKER_MEMORY must be at least 64MiB");
+        refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        problems
+    }
+}
+
+impl settings::Settings for Settings {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems_of_the_node();
+        let findable = self.master_address.is_some()
+            || match self.control_store {
+                ControlEngine::Raft => !self.masters.0.is_empty(),
+                ControlEngine::Etcd => !self.etcd_endpoints.0.is_empty(),
+            };
+        if !findable {
+            problems.push(
+                "nothing says where the cluster is: set MASTER_ADDRESS (host:port of any master), or CONTROL_STORE=raft with \
+                 MASTERS, or CONTROL_STORE=etcd with ETCD_ENDPOINTS"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+}

@@ -1,0 +1,220 @@
+//! Puts a worker together.
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use api::member::{Member, Role};
+use api::{BootId, NodeId};
+use cluster::{ControlEndpoints, LEASE_TTL, Registration, View, join};
+use control::{ControlSettings, ControlStore, Instrumented};
+use lifecycle::Tasks;
+use parking_lot::Mutex;
+use query::{DataDirs, Engine, EngineSettings, ShuffleDir};
+use telemetry::{Registry, new_registry};
+use tokio::net::TcpListener;
+use transport::peer::{PeerClient, PeerPolicy};
+use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
+
+use crate::app::{Compute, Dependencies, Worker};
+use crate::background::poll;
+use crate::metrics::WorkerMetrics;
+use crate::{ControlEngine, Error, Handle, Settings, http};
+
+/// Longest wait for a master or the control store when the node starts: the whole stack may be starting.
+const STARTUP_WAIT: Duration = Duration::from_secs(60);
+/// Pause between attempts.
+const RETRY: Duration = Duration::from_millis(500);
+/// A shuffle file is opened at once; its bytes may take as long as their reader does.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Nobody sends a worker anything large.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// Starts a worker that finds the control store by its settings.
+///
+/// # Errors
+/// A taken port, a directory that cannot be used, a cluster that cannot be found or does not admit this node.
+pub async fn start(settings: Settings) -> Result<Handle, Error> {
+    refuse(&settings::Settings::problems(&settings))?;
+    let node = Foundation::lay(&settings).await?;
+    let store = connect(&settings, &node.peers).await?;
+    node.build(&settings, store).await
+}
+
+/// Starts a worker on a control store that is open already: tests.
+///
+/// # Errors
+/// As [`start`], but for finding the cluster.
+pub async fn start_with(settings: Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
+    refuse(&settings.problems_of_the_node())?;
+    Foundation::lay(&settings).await?.build(&settings, store).await
+}
+
+fn refuse(problems: &[String]) -> Result<(), Error> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Settings(problems.join("; ")))
+    }
+}
+
+/// What a node takes before it talks to anybody: a wrong port or directory is told at once.
+struct Foundation {
+    registry: Registry,
+    peers: PeerClient,
+    listener: TcpListener,
+    address: SocketAddr,
+    lock: File,
+    shuffle: ShuffleDir,
+    engine: Engine,
+    compute: Compute,
+}
+
+impl Foundation {
+    async fn lay(settings: &Settings) -> Result<Self, Error> {
+        let listener = bind((settings.bind, settings.port).into(), "PORT").await?;
+        let address = listener.local_addr().map_err(|source| {
+            let address = (settings.bind, settings.port).into();
+            BindError::Other { address, setting: "PORT", source }
+        })?;
+        let unusable = |source| Error::WorkDir { directory: settings.work_dir.clone(), source };
+        let lock = lock(&settings.work_dir)?;
+        let shuffle = ShuffleDir::create_empty(settings.work_dir.join("shuffle")).map_err(unusable)?;
+        let engine = Engine::try_new(EngineSettings {
+            memory_bytes: usize::try_from(settings.worker_memory.0).unwrap_or(usize::MAX),
+            spill_dir: settings.work_dir.join("spill"),
+            spill_limit_bytes: settings.spill_limit.0,
+            data_dirs: DataDirs::try_new(&settings.data_dirs.0).map_err(Error::DataDirs)?,
+        })
+        .map_err(unusable)?;
+        let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
+        let registry = new_registry();
+        let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+        Ok(Self { registry, peers, listener, address, lock, shuffle, engine, compute })
+    }
+
+    async fn build(self, settings: &Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
+        let Self { registry, peers, listener, address, lock, shuffle, engine, compute } = self;
+        let (tasks, readiness) = (Tasks::new(), Readiness::default());
+        let me = member(settings, address)?;
+        let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
+        let view = Arc::new(View::new(Arc::clone(&store), &registry));
+        let metrics = WorkerMetrics::new(&registry, settings.worker_slots, &engine);
+        let worker = Worker::new(Dependencies {
+            me: me.clone(),
+            slots: settings.worker_slots,
+            engine,
+            shuffle,
+            compute,
+            peers,
+            view: Arc::clone(&view),
+            metrics,
+        });
+        let routes = http::routes(Arc::clone(&worker), registry.clone(), readiness.clone());
+        let layers = Layers::new(HttpMetrics::new(&registry), REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
+        let router = layers.private(settings.cluster_token.expose()).around(routes);
+
+        let follow = Arc::clone(&view);
+        tasks.supervise("view", move |stop| {
+            let view = Arc::clone(&follow);
+            async move { view.run(stop).await }
+        });
+        // Taken by the first start: a listener that panics is gone, and the node with it.
+        let listener = Mutex::new(Some(listener));
+        tasks.supervise("listener", move |stop| {
+            let (listener, router) = (listener.lock().take(), router.clone());
+            async move {
+                if let Some(listener) = listener {
+                    serve(listener, router, stop).await;
+                }
+            }
+        });
+
+        let id = me.id.clone();
+        let registration = match Registration::register(store, me, LEASE_TTL).await {
+            Ok(registration) => Arc::new(registration),
+            Err(error) => {
+                tasks.shutdown(Duration::from_secs(1)).await;
+                return Err(error.into());
+            }
+        };
+        let standing = registration.standing();
+        tasks.supervise("membership", move |stop| {
+            let registration = Arc::clone(&registration);
+            async move { registration.keep(stop).await }
+        });
+        let polling = Arc::clone(&worker);
+        tasks.supervise("poll", move |stop| poll::run(Arc::clone(&polling), stop));
+        let ready = readiness.clone();
+        tasks.supervise("readiness", move |stop| {
+            let (view, ready) = (Arc::clone(&view), ready.clone());
+            async move {
+                tokio::select! {
+                    () = view.synced() => ready.ready(),
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
+        tracing::info!(%id, %address, slots = settings.worker_slots, memory = %settings.worker_memory, "worker started");
+        Ok(Handle { id, address, tasks, readiness, registry, standing, worker, lock })
+    }
+}
+
+/// Makes the working directory ours for as long as the file is open.
+fn lock(directory: &Path) -> Result<File, Error> {
+    let unusable = |source| Error::WorkDir { directory: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let file = File::create(directory.join("lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::WorkDirInUse(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+fn member(settings: &Settings, address: SocketAddr) -> Result<Member, Error> {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Member {
+        id: NodeId::try_new(&settings.node_id).map_err(|error| Error::Settings(error.to_string()))?,
+        role: Role::Worker,
+        boot_id: BootId::new_random(),
+        address: format!("{}:{}", settings.advertise_addr, address.port()),
+        public_address: None,
+        zone: settings.zone.clone(),
+        weight: 1,
+        started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Finds the control store and opens it.
+async fn connect(settings: &Settings, peers: &PeerClient) -> Result<Arc<dyn ControlStore>, Error> {
+    let endpoints = match (&settings.master_address, settings.control_store) {
+        (Some(address), _) => ask_master(peers, address).await?,
+        (None, ControlEngine::Raft) => ControlEndpoints::Remote { masters: settings.masters.0.clone() },
+        (None, ControlEngine::Etcd) => ControlEndpoints::Etcd { endpoints: settings.etcd_endpoints.0.clone() },
+    };
+    let (at, settings) = match endpoints {
+        ControlEndpoints::Etcd { endpoints } => (endpoints.join(", "), ControlSettings::Etcd { endpoints }),
+        ControlEndpoints::Remote { masters } => {
+            (masters.join(", "), ControlSettings::Remote { client: peers.clone(), masters })
+        }
+    };
+    let opened = tokio::time::timeout(STARTUP_WAIT, control::connect(settings)).await;
+    Ok(opened.map_err(|_| Error::ControlSilent { at, waited: STARTUP_WAIT })??)
+}
+
+/// Masters may still be starting; one that answers and refuses will refuse again.
+async fn ask_master(peers: &PeerClient, address: &str) -> Result<ControlEndpoints, Error> {
+    let give_up = tokio::time::Instant::now() + STARTUP_WAIT;
+    loop {
+        match join(peers, address).await {
+            Ok(answer) => return Ok(answer.control),
+            Err(error) if error.is_final() || tokio::time::Instant::now() >= give_up => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "not admitted yet"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
