@@ -1,0 +1,40 @@
+# Shortcuts; `make` lists them. Where things are built and kept: scripts/env.sh.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+IN_ENV := . scripts/env.sh &&
+
+.PHONY: help run test test-full lint docs offline-images sample-data bench-cache load-test clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the whole stack in one process: http://localhost:8081, data in ./data, Ctrl-C stops it
+	@$(IN_ENV) exec cargo run --locked -- up
+
+test: ## everything that is tested, in one run that ends with a count
+	@scripts/test
+
+test-full: ## `make test`, then the long runs: twenty times as many property cases, and the load test
+	@scripts/test --full
+
+lint: ## format, clippy, shellcheck and the checks of configuration files
+	@scripts/test --lint
+
+docs: ## API documentation of the crates
+	@$(IN_ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
+
+offline-images: ## images of the stack without any image registry (deploy/compose.offline.yml)
+	@scripts/offline-images
+
+sample-data: ## TPC-H at scale 0.01 in ./data/sample: CSV, Parquet, NDJSON
+	@scripts/sample-data
+
+bench-cache: ## the cache through NGINX against NGINX alone and Redis; about 10 minutes
+	@bench/cache
+
+load-test: ## Locust against http://localhost:8081 (options: load_test/run_test.sh --help)
+	@load_test/run_test.sh --headless
+
+clean: ## removes what was built; ./data stays
+	@$(IN_ENV) cargo clean
