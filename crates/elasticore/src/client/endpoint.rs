@@ -1,0 +1,60 @@
+//! The address of a public API.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// `http://host:port`, with a path when the API lives under one, without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint(String);
+
+/// Where the API is in the one-process stack and behind the load balancer of the Compose file.
+pub(crate) const DEFAULT: &str = "http://127.0.0.1:8081";
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let address = match text.split_once("://") {
+            Some(("http", address)) => address,
+            Some(("https", _)) => {
+                return Err(
+                    "this client speaks plain HTTP: give the http:// address of a proxy that speaks TLS for it".to_owned(),
+                );
+            }
+            Some((scheme, _)) => return Err(format!("{scheme}:// is not spoken here; write http://host:port")),
+            None => text,
+        };
+        let url = format!("http://{}", address.trim_end_matches('/'));
+        let parsed = reqwest::Url::parse(&url).map_err(|error| format!("{error}; write http://host:port"))?;
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err("an address has no ? or #; write http://host:port".to_owned());
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheme_may_be_left_out_and_a_slash_at_the_end_is_dropped() {
+        for text in ["127.0.0.1:8081", "http://127.0.0.1:8081/", " http://127.0.0.1:8081 "] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), "http://127.0.0.1:8081");
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_nonsense_are_refused() {
+        for text in ["", "http://", "https://a", "ftp://a", "http://a:b", "http://a/?x=1"] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Requests, before they are sent.
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+
+use super::Endpoint;
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one percent-encoded path segment, or as the name or value of a query parameter.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// A request to any of the addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Bytes>,
+}
+
+impl Request {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// A `GET` of a path that is already percent-encoded.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// A `PUT`.
+    pub(crate) fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
+    /// A `POST`.
+    pub(crate) fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    /// A `DELETE`.
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// Adds a query parameter, when there is one.
+    pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Adds a header, when there is one.
+    pub(crate) fn header(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.headers.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Sends raw bytes.
+    pub(crate) fn body(mut self, bytes: Bytes) -> Self {
+        self.body = Some(bytes);
+        self
+    }
+
+    /// Sends JSON.
+    pub(crate) fn json(self, value: &impl serde::Serialize) -> serde_json::Result<Self> {
+        Ok(self
+            .header(CONTENT_TYPE.as_str(), Some("application/json"))
+            .body(serde_json::to_vec(value)?.into()))
+    }
+
+    pub(super) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(super) fn url(&self, endpoint: &Endpoint) -> String {
+        let mut url = format!("{endpoint}{}", self.path);
+        for (at, (name, value)) in self.query.iter().enumerate() {
+            url.push(if at == 0 { '?' } else { '&' });
+            url.push_str(&format!("{name}={}", segment(value)));
+        }
+        url
+    }
+
+    pub(super) fn build(&self, http: &reqwest::Client, url: &str) -> reqwest::RequestBuilder {
+        let mut builder = http.request(self.method.clone(), url);
+        for (name, value) in &self.headers {
+            builder = builder.header(*name, value);
+        }
+        match &self.body {
+            Some(body) => builder.body(body.clone()),
+            None => builder,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_percent_encoded_once() {
+        let endpoint: Endpoint = "http://h:1/base/".parse().unwrap();
+        let request = Request::get(format!("/kv/{}", segment("a/b c&d?é%")))
+            .query("ttl", Some("5 m&x"))
+            .query("none", None::<u64>)
+            .query("n", Some(7));
+        assert_eq!(
+            request.url(&endpoint),
+            "http://h:1/base/kv/a%2Fb%20c%26d%3F%C3%A9%25?ttl=5%20m%26x&n=7"
+        );
+    }
+}

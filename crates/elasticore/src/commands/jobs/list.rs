@@ -1,0 +1,76 @@
+//! `jobs list`.
+
+use api::JobId;
+use api::job::{Job, JobList};
+use clap::Args;
+
+use super::status;
+use crate::client::{Client, Request};
+use crate::commands::ago;
+use crate::exit::Exit;
+use crate::output::{Cell, Output, Table};
+
+/// Characters of a query in a drawn table.
+const SHOWN: usize = 48;
+
+/// Arguments of `jobs list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Only jobs in this state.
+    #[arg(long, value_name = "STATE", value_parser = ["queued", "planning", "running", "succeeded", "failed", "cancelled"])]
+    state: Option<String>,
+    /// Only jobs older than this one.
+    #[arg(long, value_name = "ID")]
+    after: Option<JobId>,
+}
+
+pub(super) async fn run(arguments: ListArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let request = Request::get("/jobs")
+        .query("state", arguments.state)
+        .query("limit", Some(arguments.limit))
+        .query("after", arguments.after);
+    let (body, list) = client.send(&request).await?.json::<JobList>().await?;
+    if output.is_json() {
+        output.json(&body)?;
+        return Ok(Exit::Ok);
+    }
+    if list.items.is_empty() && output.is_for_people() {
+        eprintln!("no jobs");
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new(["ID", "STATE", "SUBMITTED", ">TOOK", ">TASKS", ">ROWS", "NAME OR QUERY"]);
+    for job in &list.items {
+        table.row(row(job, output.is_for_people()));
+    }
+    output.table(&table)?;
+    if let (Some(next), true) = (list.next, output.is_for_people()) {
+        eprintln!("more: elasticore jobs list --after {next}");
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(job: &Job, shorten: bool) -> [Cell; 7] {
+    let mut title = job
+        .name
+        .clone()
+        .unwrap_or_else(|| job.query.split_whitespace().collect::<Vec<_>>().join(" "));
+    if shorten && title.chars().count() > SHOWN {
+        title = title.chars().take(SHOWN - 1).chain(['…']).collect();
+    }
+    [
+        job.id.into(),
+        status::cell(job.state),
+        ago(job.submitted_at_ms).into(),
+        status::took(job).unwrap_or_default().into(),
+        format!("{}/{}", job.progress.tasks.done, job.progress.tasks.total).into(),
+        job.result
+            .as_ref()
+            .map(|result| result.rows.to_string())
+            .unwrap_or_default()
+            .into(),
+        title.into(),
+    ]
+}

@@ -1,0 +1,127 @@
+//! `up`: the whole stack in one process, for development and for a first look.
+//!
+//! The same services as everywhere, with the same listeners, on one runtime: nothing is faked, so what works here works in a
+//! cluster. Nothing is printed to standard output before all of it is ready, so that a script may wait for the first line.
+
+mod args;
+mod banner;
+mod data;
+mod nodes;
+mod ports;
+mod ready;
+mod stack;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use telemetry::LogFormat;
+
+pub use args::UpArgs;
+
+use crate::args::{GlobalArgs, OutputFormat};
+use crate::exit::Exit;
+use banner::Banner;
+use data::DataDir;
+use stack::Stack;
+
+/// Starts everything, says where it is, and waits for a signal.
+pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    telemetry::init_logs(LogFormat::Text, level);
+    let mut stopped = std::pin::pin!(lifecycle::interrupted());
+    let progress = Spinner::new();
+    let (data, stack) = tokio::select! {
+        started = start(&arguments, &progress) => started?,
+        signal = &mut stopped => {
+            signal.context("cannot listen for signals")?;
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let outcome = serve(&arguments, global, &data, &stack, &progress, stopped).await;
+    progress.clear();
+    eprintln!("stopping {}; Ctrl-C again exits at once", stack.describe());
+    let exit = tokio::select! {
+        () = stack.stop() => None,
+        again = lifecycle::interrupted() => Some(again),
+    };
+    if exit.is_some() {
+        return Ok(Exit::Interrupted);
+    }
+    outcome?;
+    eprintln!("stopped; all that was stored is in {}", data.path().display());
+    Ok(Exit::Ok)
+}
+
+async fn start(arguments: &UpArgs, progress: &Spinner) -> anyhow::Result<(DataDir, Stack)> {
+    let data = DataDir::open(&arguments.data)?;
+    let readable = data.readable(&arguments.data_dirs)?;
+    ports::check(&arguments.fixed_addresses())?;
+    let stack = Stack::start(arguments, &data, readable, |name| progress.say(format!("starting {name}"))).await?;
+    Ok((data, stack))
+}
+
+/// From started to told to stop.
+async fn serve(
+    arguments: &UpArgs,
+    global: &GlobalArgs,
+    data: &DataDir,
+    stack: &Stack,
+    progress: &Spinner,
+    stopped: impl Future<Output = std::io::Result<lifecycle::Interrupt>>,
+) -> anyhow::Result<()> {
+    let working = async {
+        let nodes = ready::wait(stack, arguments, |missing| progress.say(format!("waiting for {missing}"))).await?;
+        progress.clear();
+        let banner = Banner::new(stack, &nodes, data)?;
+        match global.output {
+            OutputFormat::Text => print(&banner.text()),
+            OutputFormat::Json => print(&format!("{}\n", banner.json())),
+        }
+        Err(stack.failed().await)
+    };
+    tokio::select! {
+        ended = working => ended,
+        signal = stopped => signal.map(drop).context("cannot listen for signals"),
+    }
+}
+
+/// Writes to standard output at once. Nobody reading is no reason to stop serving.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// What is going on, for a person who waits at a terminal.
+struct Spinner(ProgressBar);
+
+impl Spinner {
+    fn new() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(bar)
+    }
+
+    fn say(&self, message: String) {
+        self.0.set_message(message);
+    }
+
+    fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
