@@ -1,0 +1,12 @@
+//! Whole systems: real processes, real etcd, real NGINX, faults.
+
+#![expect(clippy::unwrap_used, reason = "all of this is tests, also what is no #[test] function")]
+
+mod auxiliaries;
+mod bad_input;
+mod durability;
+mod front_door;
+mod identity;
+mod jobs;
+mod leaders;
+mod up;
