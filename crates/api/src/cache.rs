@@ -2,13 +2,17 @@
 //!
 //! A frame is postcard; keys and values are borrowed from the received buffer, so decoding copies nothing.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{ErrorCode, Key};
 
 /// Media type of [`BatchFrame`] and [`ReplyFrame`].
 pub const FRAME_CONTENT_TYPE: &str = "application/x-elasticore-cache";
+
+/// Largest frame an auxiliary takes or sends, unless a single value is larger. What would not fit in a reply is answered
+/// with `conflict`, which means: send it again.
+pub const MAX_FRAME_BYTES: usize = 64 << 20;
 
 /// What a batched operation does (internal frame).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +22,7 @@ pub enum FrameOp<'a> {
     /// Write.
     Put {
         /// The value.
-        #[serde(borrow)]
+        #[serde(borrow, serialize_with = "serialize_bytes")]
         value: &'a [u8],
         /// `Content-Type` to give back, empty when none was sent.
         content_type: &'a str,
@@ -84,7 +88,7 @@ pub enum FrameReply<'a> {
     /// The key holds this.
     Hit {
         /// The value.
-        #[serde(borrow)]
+        #[serde(borrow, serialize_with = "serialize_bytes")]
         value: &'a [u8],
         /// Its `Content-Type`, empty when none was sent.
         content_type: &'a str,
@@ -139,6 +143,11 @@ pub struct ReplyFrame<'a> {
     /// One per item.
     #[serde(borrow)]
     pub replies: Vec<FrameReply<'a>>,
+}
+
+/// Writes bytes as one piece; serde would write a slice byte by byte. The form on the wire is the same.
+fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// How the `value` member of [`Entry`] is written.

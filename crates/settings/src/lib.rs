@@ -3,9 +3,11 @@
 //! A service declares one flat struct with serde defaults; the name of a field is the key in the file
 //! (`cache_size`), the flag (`--cache-size`) and, upper-cased, the environment variable (`CACHE_SIZE`).
 
+mod invocation;
 mod load;
 mod values;
 
+pub use invocation::Invocation;
 pub use load::{Problems, Sources, load};
 pub use values::{ByteSize, HumanDuration, List, Secret};
 

@@ -133,7 +133,7 @@ impl Origin {
     }
 }
 
-fn to_object<T: Settings>(value: &T) -> serde_json::Map<String, Value> {
+pub(crate) fn to_object<T: Settings>(value: &T) -> serde_json::Map<String, Value> {
     match serde_json::to_value(value) {
         Ok(Value::Object(object)) => object,
         _ => serde_json::Map::new(),

@@ -11,6 +11,7 @@ pub use breaker::BreakerPolicy;
 pub use client::{PeerClient, PeerPolicy};
 pub use error::PeerError;
 pub use request::PeerRequest;
-pub use reqwest::Method;
+pub use reqwest::header::HeaderValue;
+pub use reqwest::{Body, Method};
 pub use response::PeerResponse;
 pub use retry::Retry;

@@ -164,7 +164,7 @@ async fn understand(peer: &str, response: reqwest::Response) -> Result<PeerRespo
     match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => Err(PeerError::Answered {
             peer: peer.to_owned(),
-            problem,
+            problem: Box::new(problem),
         }),
         Err(_) => Err(PeerError::Malformed {
             peer: peer.to_owned(),

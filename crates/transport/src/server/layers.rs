@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use api::{ErrorCode, headers};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -139,16 +139,24 @@ async fn shed_and_deadline(State(layers): State<Arc<Layers>>, request: Request, 
     let Ok(_slot) = layers.in_flight.try_acquire() else {
         return ApiError::unavailable("this node is answering as many requests as it can; try again").into_response();
     };
+    let timeout = layers.timeout + asked_wait(request.headers());
     let late = || {
-        let detail = format!(
-            "no answer within {:?}; the request may or may not have been executed",
-            layers.timeout
-        );
+        let detail = format!("no answer within {timeout:?}; the request may or may not have been executed");
         ApiError::new(ErrorCode::Timeout, detail).into_response()
     };
-    tokio::time::timeout(layers.timeout, next.run(request))
+    tokio::time::timeout(timeout, next.run(request))
         .await
         .unwrap_or_else(|_| late())
+}
+
+/// Time a client is ready to wait for a result, on top of the usual deadline: `Prefer: wait=30` (RFC 7240), a minute at most.
+fn asked_wait(headers: &HeaderMap) -> Duration {
+    let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let wait = preferences
+        .flat_map(|value| value.split([',', ';']))
+        .find_map(|item| item.trim().strip_prefix("wait="));
+    let seconds = wait.and_then(|seconds| seconds.trim().parse::<u64>().ok()).unwrap_or(0);
+    Duration::from_secs(seconds.min(60))
 }
 
 async fn authenticate(State(layers): State<Arc<Layers>>, request: Request, next: Next) -> Response {
@@ -168,8 +176,9 @@ async fn authenticate(State(layers): State<Arc<Layers>>, request: Request, next:
     next.run(request).await
 }
 
-/// Compares in a time that does not depend on where the texts differ.
-fn is_token(sent: &[u8], token: &str) -> bool {
+/// Whether `sent` is the token, in a time that does not depend on where they differ. An empty token admits nobody.
+#[must_use]
+pub fn is_token(sent: &[u8], token: &str) -> bool {
     let token = token.as_bytes();
-    sent.len() == token.len() && sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+    !token.is_empty() && sent.len() == token.len() && sent.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

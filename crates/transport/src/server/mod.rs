@@ -6,6 +6,6 @@ mod operations;
 mod serve;
 
 pub use bind::{BindError, bind};
-pub use layers::{HttpMetrics, Layers};
+pub use layers::{HttpMetrics, Layers, is_token};
 pub use operations::{Readiness, operations};
 pub use serve::serve;
