@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::{ControlSettings, ControlStore};
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 use transport::peer::PeerClient;
 
@@ -13,6 +14,17 @@ use crate::{ControlEndpoints, Error, join};
 const WAIT: Duration = Duration::from_secs(60);
 /// Pause between attempts.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Which engine keeps the control store (`CONTROL_STORE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlEngine {
+    /// Built in: the masters keep it.
+    #[default]
+    Raft,
+    /// An etcd cluster keeps it.
+    Etcd,
+}
 
 /// What a node knows of its cluster at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ mod ring;
 mod view;
 
 pub use error::Error;
-pub use find::{Whereabouts, find_control};
+pub use find::{ControlEngine, Whereabouts, find_control};
 pub use join::{ControlEndpoints, JoinAnswer, join};
 pub use leader::{Leader, LeaderState, Leadership, Token, cluster_id};
 pub use registration::{Registration, Standing};

@@ -97,7 +97,11 @@ async fn a_silent_leader_stops_before_its_successor_begins_and_can_write_nothing
     one.store.silence(true);
     let began = tokio::time::Instant::now();
     one.state.wait_for(|state| state.token().is_none()).await.expect("running");
-    assert!(began.elapsed() <= LEASE_TTL * 2 / 3 + Duration::from_millis(5), "it stopped after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() <= LEASE_TTL * 2 / 3 + Duration::from_millis(5),
+        "it stopped after {:?}",
+        began.elapsed()
+    );
     assert!(two.state.borrow().token().is_none(), "nobody else leads yet");
     let new = two.leads().await;
     assert!(began.elapsed() < LEASE_TTL * 2);

@@ -17,6 +17,7 @@ use prometheus::{IntGauge, IntGaugeVec, Registry};
 use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use transport::peer::PeerClient;
 
 use crate::follow::{Update, follow};
 use crate::{Error, keys};
@@ -77,6 +78,19 @@ impl View {
         // The sender lives as long as this view.
         let found = changes.wait_for(holds).await.map(|snapshot| Arc::clone(&snapshot));
         found.unwrap_or_else(|_| self.current.load_full())
+    }
+
+    /// Makes a client forget the nodes that leave, until `stop`.
+    pub async fn forget_departed(&self, peers: PeerClient, stop: CancellationToken) {
+        let mut changes = self.subscribe();
+        while !stop.is_cancelled() {
+            let snapshot = Arc::clone(&changes.borrow_and_update());
+            peers.retain(|address| snapshot.members().any(|member| member.address == address));
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
     }
 
     /// Waits until members, ring and leader have been listed once.
