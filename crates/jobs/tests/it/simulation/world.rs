@@ -381,7 +381,8 @@ impl World {
 
     fn check_start(&self, task: TaskId) {
         let silent = |worker: &SimWorker| worker.contact + Policy::default().worker_timeout <= self.now;
-        let has = |worker: &SimWorker, file: &TaskId, when| worker.disk.contains(file) && worker.suspected <= when && !silent(worker);
+        let has =
+            |worker: &SimWorker, file: &TaskId, when| worker.disk.contains(file) && worker.suspected <= when && !silent(worker);
         let is_last = |file: &TaskId| self.checks.graphs[&file.job].stages.len() == file.stage as usize + 1;
         let healthy = |file: &TaskId, when| is_last(file) || self.workers.iter().any(|worker| has(worker, file, when));
         self.checks.started(task, self.seed, healthy);
