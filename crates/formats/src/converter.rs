@@ -23,7 +23,10 @@ pub struct Converter {
 
 impl std::fmt::Debug for Converter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Converter").field("format", &self.format).field("part", &self.part).finish_non_exhaustive()
+        f.debug_struct("Converter")
+            .field("format", &self.format)
+            .field("part", &self.part)
+            .finish_non_exhaustive()
     }
 }
 
@@ -31,7 +34,13 @@ impl Converter {
     /// A converter that has seen nothing.
     #[must_use]
     pub const fn new(format: Format) -> Self {
-        Self { format, part: 0, decoder: None, schema: None, sink: None }
+        Self {
+            format,
+            part: 0,
+            decoder: None,
+            schema: None,
+            sink: None,
+        }
     }
 
     /// Takes the next bytes of the current part (the first ones begin a part) and gives out what they make.
@@ -48,7 +57,9 @@ impl Converter {
             if let Some(schema) = decoder.schema() {
                 self.agree(schema)?;
             }
-            let (Some(batch), Some(sink)) = (batch, self.sink.as_mut()) else { break };
+            let (Some(batch), Some(sink)) = (batch, self.sink.as_mut()) else {
+                break;
+            };
             sink.write(&batch, &mut out)?;
         }
         self.decoder = Some(decoder);

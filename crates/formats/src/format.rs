@@ -80,6 +80,12 @@ mod tests {
             assert_eq!(format.as_str().parse(), Ok(format));
         }
         assert_eq!("CSV".parse(), Ok(Format::Csv));
-        assert!("xml".parse::<Format>().unwrap_err().to_string().contains("use json, ndjson, csv, arrow or parquet"));
+        assert!(
+            "xml"
+                .parse::<Format>()
+                .unwrap_err()
+                .to_string()
+                .contains("use json, ndjson, csv, arrow or parquet")
+        );
     }
 }

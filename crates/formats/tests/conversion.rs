@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array, ListArray,
-    RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
+    ListArray, RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
 use arrow::ipc::reader::StreamReader;
@@ -18,19 +18,56 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 fn rich() -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("i", Arc::new(Int64Array::from(vec![Some(i64::MAX), None, Some(-1)]))),
-        ("f", Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(f64::INFINITY), Some(0.5)]))),
-        ("d", Arc::new(Decimal128Array::from(vec![Some(12_345), None, Some(-5)]).with_precision_and_scale(20, 2).unwrap())),
-        ("t", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000), None, Some(0)]))),
-        ("z", Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None, Some(0)]).with_timezone("+00:00"))),
+        (
+            "f",
+            Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(f64::INFINITY), Some(0.5)])),
+        ),
+        (
+            "d",
+            Arc::new(
+                Decimal128Array::from(vec![Some(12_345), None, Some(-5)])
+                    .with_precision_and_scale(20, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "t",
+            Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000), None, Some(0)])),
+        ),
+        (
+            "z",
+            Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None, Some(0)]).with_timezone("+00:00")),
+        ),
         ("day", Arc::new(Date32Array::from(vec![Some(0), None, Some(19_000)]))),
         ("s", Arc::new(StringArray::from(vec![Some("a,\"b\"\nc"), None, Some("")]))),
-        ("v", Arc::new(StringViewArray::from(vec![Some("a view longer than twelve bytes"), None, Some("x")]))),
-        ("bin", Arc::new(BinaryArray::from(vec![Some(b"\x00\xff".as_slice()), None, Some(b"")]))),
+        (
+            "v",
+            Arc::new(StringViewArray::from(vec![
+                Some("a view longer than twelve bytes"),
+                None,
+                Some("x"),
+            ])),
+        ),
+        (
+            "bin",
+            Arc::new(BinaryArray::from(vec![Some(b"\x00\xff".as_slice()), None, Some(b"")])),
+        ),
         ("bool", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
-        ("dict", Arc::new(vec![Some("k"), None, Some("k")].into_iter().collect::<DictionaryArray<Int32Type>>())),
+        (
+            "dict",
+            Arc::new(
+                vec![Some("k"), None, Some("k")]
+                    .into_iter()
+                    .collect::<DictionaryArray<Int32Type>>(),
+            ),
+        ),
         (
             "list",
-            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])])),
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
+                Some(vec![Some(1), None]),
+                None,
+                Some(vec![]),
+            ])),
         ),
         (
             "struct",
@@ -84,7 +121,10 @@ fn json_keeps_nulls_and_writes_nan_and_infinity_as_null() {
     assert_eq!(rows[0]["list"], serde_json::json!([1, null]));
     assert_eq!(rows[0]["struct"], serde_json::json!({"x": "y"}));
     let text = String::from_utf8(out).unwrap();
-    assert!(text.contains("\"d\":123.45") && text.contains("\"d\":-0.05"), "decimals keep their scale: {text}");
+    assert!(
+        text.contains("\"d\":123.45") && text.contains("\"d\":-0.05"),
+        "decimals keep their scale: {text}"
+    );
 }
 
 #[test]
@@ -92,7 +132,10 @@ fn ndjson_has_one_object_a_line_over_all_parts() {
     let out = convert(Format::Ndjson, &[ipc(&[rich()]), ipc(&[rich(), rich()])], 64).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count(), 9);
-    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).is_ok()));
+    assert!(
+        text.lines()
+            .all(|line| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).is_ok())
+    );
 }
 
 #[test]
@@ -101,29 +144,47 @@ fn csv_has_one_header_quotes_what_needs_it_and_writes_nested_values_as_json() {
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("i,f,d,t,z,day,s,v,bin,bool,dict,list,struct\n"));
     assert_eq!(text.matches("i,f,d,t").count(), 1);
-    assert!(text.contains("9223372036854775807,NaN,123.45,1970-01-01T00:00:01.500,1970-01-01T00:00:00Z,1970-01-01,\"a,\"\"b\"\"\nc\","));
-    assert!(text.contains(",00ff,true,k,\"[1,null]\",\"{\"\"x\"\":\"\"y\"\"}\"\n"), "{text}");
+    assert!(
+        text.contains(
+            "9223372036854775807,NaN,123.45,1970-01-01T00:00:01.500,1970-01-01T00:00:00Z,1970-01-01,\"a,\"\"b\"\"\nc\","
+        )
+    );
+    assert!(
+        text.contains(",00ff,true,k,\"[1,null]\",\"{\"\"x\"\":\"\"y\"\"}\"\n"),
+        "{text}"
+    );
     assert!(text.contains("\n,inf,,,,,,,,,,,\"{\"\"x\"\":null}\"\n"), "{text}");
 }
 
 #[test]
 fn arrow_is_one_stream_of_all_parts() {
     let out = convert(Format::Arrow, &[ipc(&[rich()]), ipc(&[rich(), rich()])], 13).unwrap();
-    let batches: Vec<_> = StreamReader::try_new(out.as_slice(), None).unwrap().map(Result::unwrap).collect();
+    let batches: Vec<_> = StreamReader::try_new(out.as_slice(), None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(batches, vec![rich(), rich(), rich()]);
 }
 
 #[test]
 fn parquet_reads_back_the_same_rows() {
     let out = convert(Format::Parquet, &[ipc(&[rich()]), ipc(&[rich()])], 100).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(out)).unwrap().build().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(out))
+        .unwrap()
+        .build()
+        .unwrap();
     let batches: Vec<_> = reader.map(Result::unwrap).collect();
     let expected = arrow::compute::concat_batches(rich().schema_ref(), &[rich(), rich()]).unwrap();
     let actual = arrow::compute::concat_batches(batches[0].schema_ref(), &batches).unwrap();
     for (index, field) in expected.schema().fields().iter().enumerate() {
         // NaN is not equal to itself.
         if field.name() != "f" {
-            assert_eq!(actual.column(index).to_data(), expected.column(index).to_data(), "{}", field.name());
+            assert_eq!(
+                actual.column(index).to_data(),
+                expected.column(index).to_data(),
+                "{}",
+                field.name()
+            );
         }
     }
 }
@@ -152,7 +213,10 @@ fn parquet_gives_out_row_groups_before_the_end() {
     assert!(largest < file.len());
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
     assert!(reader.metadata().num_row_groups() > 1);
-    assert_eq!(reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 600_000);
+    assert_eq!(
+        reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(),
+        600_000
+    );
 }
 
 #[test]
@@ -160,9 +224,19 @@ fn no_rows_still_make_a_document() {
     let empty = || ipc(&[RecordBatch::new_empty(rich().schema())]);
     assert_eq!(convert(Format::Json, &[empty()], 10).unwrap(), b"[]");
     assert_eq!(convert(Format::Ndjson, &[empty()], 10).unwrap(), b"");
-    assert_eq!(convert(Format::Csv, &[empty()], 10).unwrap(), b"i,f,d,t,z,day,s,v,bin,bool,dict,list,struct\n");
+    assert_eq!(
+        convert(Format::Csv, &[empty()], 10).unwrap(),
+        b"i,f,d,t,z,day,s,v,bin,bool,dict,list,struct\n"
+    );
     let parquet = convert(Format::Parquet, &[empty()], 10).unwrap();
-    assert_eq!(ParquetRecordBatchReaderBuilder::try_new(Bytes::from(parquet)).unwrap().metadata().file_metadata().num_rows(), 0);
+    assert_eq!(
+        ParquetRecordBatchReaderBuilder::try_new(Bytes::from(parquet))
+            .unwrap()
+            .metadata()
+            .file_metadata()
+            .num_rows(),
+        0
+    );
 }
 
 #[test]
@@ -170,14 +244,24 @@ fn a_part_cut_short_anywhere_is_never_a_result() {
     let part = ipc(&[rich(), rich()]);
     for length in 0..part.len() {
         let result = convert(Format::Ndjson, &[part[..length].to_vec()], 1 << 20);
-        assert!(result.is_err(), "{length} of {} bytes were taken for a whole part", part.len());
+        assert!(
+            result.is_err(),
+            "{length} of {} bytes were taken for a whole part",
+            part.len()
+        );
     }
 }
 
 #[test]
 fn damage_and_foreign_parts_are_errors() {
-    assert!(matches!(convert(Format::Json, &[b"this is no arrow stream".to_vec()], 5), Err(Error::Damaged { .. } | Error::Truncated { .. })));
+    assert!(matches!(
+        convert(Format::Json, &[b"this is no arrow stream".to_vec()], 5),
+        Err(Error::Damaged { .. } | Error::Truncated { .. })
+    ));
     let other = RecordBatch::new_empty(Arc::new(Schema::new(vec![Field::new("other", DataType::Utf8, true)])));
-    assert!(matches!(convert(Format::Json, &[ipc(&[rich()]), ipc(&[other])], 50), Err(Error::SchemaMismatch { part: 1 })));
+    assert!(matches!(
+        convert(Format::Json, &[ipc(&[rich()]), ipc(&[other])], 50),
+        Err(Error::SchemaMismatch { part: 1 })
+    ));
     assert!(matches!(convert(Format::Json, &[], 1), Err(Error::NoParts)));
 }

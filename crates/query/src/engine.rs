@@ -12,17 +12,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use crate::files::ConfinedFiles;
 use crate::plan::{self, Query};
 use crate::run::{self, Failure, RunTask, Written};
+use crate::stack::on_large_stack;
 use crate::{DataDirs, Error};
 
-/// Stack of a planning thread. Everything that walks an expression recurses; what is deeper than fits was refused before.
-const PLANNING_STACK_BYTES: usize = 512 * 1024 * 1024;
 /// Consumers named when the memory pool is empty.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
@@ -74,7 +70,11 @@ impl Engine {
             .with_metadata_cache_limit(0)
             .build_arc()
             .map_err(std::io::Error::other)?;
-        Ok(Self { runtime, dirs: settings.data_dirs, memory_bytes: settings.memory_bytes })
+        Ok(Self {
+            runtime,
+            dirs: settings.data_dirs,
+            memory_bytes: settings.memory_bytes,
+        })
     }
 
     /// Turns SQL into stages. Dropping the future stops the planning at its next step.
@@ -87,7 +87,10 @@ impl Engine {
         tables: &BTreeMap<String, TableSpec>,
         target_partitions: u32,
     ) -> Result<StageGraph, Error> {
-        let query = Query { sql: sql.to_owned(), tables: tables.clone() };
+        let query = Query {
+            sql: sql.to_owned(),
+            tables: tables.clone(),
+        };
         let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
         on_large_stack(async move { plan::plan(&query, &dirs, &runtime, target_partitions).await })
             .await
@@ -114,20 +117,4 @@ impl Engine {
     pub const fn memory_limit(&self) -> usize {
         self.memory_bytes
     }
-}
-
-/// Runs a future on a thread of its own with a large stack; an error is the message of a panic.
-async fn on_large_stack<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
-    let stop = CancellationToken::new();
-    let _stop_when_dropped = stop.clone().drop_guard();
-    let (sender, receiver) = oneshot::channel();
-    let handle = Handle::current();
-    let thread = std::thread::Builder::new().name("query-plan".to_owned()).stack_size(PLANNING_STACK_BYTES).spawn(move || {
-        if let Some(done) = handle.block_on(stop.run_until_cancelled(work)) {
-            // Nobody waits any more: the caller was dropped.
-            let _ = sender.send(done);
-        }
-    });
-    thread.map_err(|error| format!("no thread to plan on: {error}"))?;
-    receiver.await.map_err(|_| "planning panicked".to_owned())
 }

@@ -17,6 +17,7 @@ mod plan;
 mod run;
 mod session;
 mod shuffle;
+mod stack;
 #[cfg(test)]
 mod tests;
 

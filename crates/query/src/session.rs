@@ -3,9 +3,8 @@
 use datafusion::config::ConfigOptions;
 use datafusion::prelude::SessionConfig;
 
-/// Tables smaller than this are read by one task. Measured: a task costs some milliseconds to hand out, as much as reading this
-/// much CSV costs.
-const MIN_SPLIT_BYTES: usize = 256 * 1024;
+/// Tables smaller than this are read by one task: handing out a task costs about as much as reading this much.
+pub(crate) const MIN_SPLIT_BYTES: usize = 256 * 1024;
 
 /// How a query is planned whose stages run in different processes.
 pub(crate) fn distributed(target_partitions: usize) -> SessionConfig {

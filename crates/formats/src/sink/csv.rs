@@ -19,20 +19,32 @@ pub(crate) struct Csv {
 
 impl Csv {
     pub(crate) fn new(schema: &SchemaRef) -> Self {
-        Self { schema: flat(schema), header_due: true }
+        Self {
+            schema: flat(schema),
+            header_due: true,
+        }
     }
 
     fn append(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Error> {
         let header = std::mem::take(&mut self.header_due);
-        WriterBuilder::new().with_header(header).build(out).write(batch).map_err(unsupported)
+        WriterBuilder::new()
+            .with_header(header)
+            .build(out)
+            .write(batch)
+            .map_err(unsupported)
     }
 }
 
 impl Sink for Csv {
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Error> {
         let fields = batch.schema_ref().fields().iter();
-        let columns = fields.zip(batch.columns()).map(|(field, column)| flatten(field, column)).collect::<Result<_, _>>();
-        let batch = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns)).map_err(unsupported)?;
+        let columns = fields
+            .zip(batch.columns())
+            .map(|(field, column)| flatten(field, column))
+            .collect::<Result<_, _>>();
+        let batch = columns
+            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns))
+            .map_err(unsupported)?;
         self.append(&batch, out)
     }
 

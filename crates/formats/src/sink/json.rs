@@ -22,13 +22,17 @@ impl<F: JsonFormat> Json<F> {
 
 impl<F: JsonFormat + Send> Sink for Json<F> {
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.0.write(batch).map_err(|source| Error::Unsupported { format: "json", source })?;
+        self.0
+            .write(batch)
+            .map_err(|source| Error::Unsupported { format: "json", source })?;
         out.append(self.0.get_mut());
         Ok(())
     }
 
     fn finish(mut self: Box<Self>, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.0.finish().map_err(|source| Error::Unsupported { format: "json", source })?;
+        self.0
+            .finish()
+            .map_err(|source| Error::Unsupported { format: "json", source })?;
         out.append(self.0.get_mut());
         Ok(())
     }

@@ -18,7 +18,9 @@ pub(crate) struct File(ArrowWriter<Vec<u8>>);
 impl File {
     pub(crate) fn try_new(schema: &SchemaRef) -> Result<Self, Error> {
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties)).map(Self).map_err(Error::Parquet)
+        ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))
+            .map(Self)
+            .map_err(Error::Parquet)
     }
 }
 

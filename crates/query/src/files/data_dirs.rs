@@ -37,9 +37,14 @@ impl DataDirs {
             if !real.is_dir() {
                 return Err(context(io::Error::from(io::ErrorKind::NotADirectory)));
             }
-            Ok(Root { given: lexical(&given), real })
+            Ok(Root {
+                given: lexical(&given),
+                real,
+            })
         });
-        Ok(Self { roots: roots.collect::<io::Result<_>>()? })
+        Ok(Self {
+            roots: roots.collect::<io::Result<_>>()?,
+        })
     }
 
     /// What an absolute path resolves to, if that is inside.
@@ -48,16 +53,25 @@ impl DataDirs {
     /// [`Error::Forbidden`] when it is outside, [`Error::NotFound`] when nothing is there.
     pub fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
         let looks_inside = lexical(path);
-        if !self.roots.iter().any(|root| looks_inside.starts_with(&root.given) || looks_inside.starts_with(&root.real)) {
+        if !self
+            .roots
+            .iter()
+            .any(|root| looks_inside.starts_with(&root.given) || looks_inside.starts_with(&root.real))
+        {
             return Err(self.outside(path));
         }
         let real = path.canonicalize().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                Error::NotFound(format!("{} does not exist on the worker that planned the query", path.display()))
-            }
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotFound(format!(
+                "{} does not exist on the worker that planned the query",
+                path.display()
+            )),
             _ => Error::Forbidden(format!("{} cannot be read: {error}", path.display())),
         })?;
-        if self.contains(&real) { Ok(real) } else { Err(self.outside(path)) }
+        if self.contains(&real) {
+            Ok(real)
+        } else {
+            Err(self.outside(path))
+        }
     }
 
     /// Whether a resolved path is inside.
@@ -67,8 +81,15 @@ impl DataDirs {
 
     fn outside(&self, path: &Path) -> Error {
         let roots: Vec<_> = self.roots.iter().map(|root| root.given.display().to_string()).collect();
-        let allowed = if roots.is_empty() { "none is configured".to_owned() } else { roots.join(", ") };
-        Error::Forbidden(format!("{} is outside the data directories of the workers (DATA_DIRS: {allowed})", path.display()))
+        let allowed = if roots.is_empty() {
+            "none is configured".to_owned()
+        } else {
+            roots.join(", ")
+        };
+        Error::Forbidden(format!(
+            "{} is outside the data directories of the workers (DATA_DIRS: {allowed})",
+            path.display()
+        ))
     }
 }
 
@@ -109,7 +130,13 @@ mod tests {
         assert!(dirs.resolve(&data.join("a.csv")).is_ok());
         assert!(dirs.resolve(&data.join("sub/../a.csv")).is_ok());
         assert!(dirs.resolve(&data.join("good.csv")).is_ok());
-        for outside in ["../secret.csv", "sub/../../secret.csv", "link.csv", "up/secret.csv", "../nothing"] {
+        for outside in [
+            "../secret.csv",
+            "sub/../../secret.csv",
+            "link.csv",
+            "up/secret.csv",
+            "../nothing",
+        ] {
             let error = dirs.resolve(&data.join(outside)).unwrap_err();
             assert!(matches!(error, Error::Forbidden(_)), "{outside}: {error}");
         }
@@ -123,7 +150,10 @@ mod tests {
         fs::create_dir_all(outer.path().join("data")).unwrap();
         fs::create_dir_all(outer.path().join("data-private")).unwrap();
         let dirs = DataDirs::try_new([outer.path().join("data")]).unwrap();
-        assert!(matches!(dirs.resolve(&outer.path().join("data-private")), Err(Error::Forbidden(_))));
+        assert!(matches!(
+            dirs.resolve(&outer.path().join("data-private")),
+            Err(Error::Forbidden(_))
+        ));
     }
 
     #[test]

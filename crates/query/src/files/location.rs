@@ -21,7 +21,11 @@ impl Location {
     pub(crate) fn find(name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<Self, Error> {
         let path = path_of(&spec.uri).map_err(|error| in_table(name, error))?;
         let real = dirs.resolve(&path).map_err(|error| in_table(name, error))?;
-        let found = if real.is_dir() { in_directory(&path, &real, spec.format, dirs) } else { one_file(&path, real, spec.format) };
+        let found = if real.is_dir() {
+            in_directory(&path, &real, spec.format, dirs)
+        } else {
+            one_file(&path, real, spec.format)
+        };
         found.map_err(|error| in_table(name, error))
     }
 }
@@ -50,7 +54,10 @@ fn one_file(path: &Path, real: PathBuf, format: Option<TableFormat>) -> Result<L
             path.display()
         ))
     })?;
-    Ok(Location { files: vec![real], format })
+    Ok(Location {
+        files: vec![real],
+        format,
+    })
 }
 
 /// All files of the format that lie in the directory itself; names that begin with `.` or `_` are skipped, as elsewhere.
@@ -59,23 +66,37 @@ fn in_directory(path: &Path, real: &Path, format: Option<TableFormat>, dirs: &Da
     let mut entries = Vec::new();
     for entry in fs::read_dir(real).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?.path();
-        let hidden = entry.file_name().is_none_or(|name| name.to_string_lossy().starts_with(['.', '_']));
+        let hidden = entry
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with(['.', '_']));
         if let (false, Some(found)) = (hidden, format_of(&entry)) {
             entries.push((entry, found));
         }
     }
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     let Some(wanted) = format.or_else(|| entries.first().map(|(_, found)| *found)) else {
-        return Err(Error::NotFound(format!("{} has no CSV, Parquet or NDJSON files", path.display())));
+        return Err(Error::NotFound(format!(
+            "{} has no CSV, Parquet or NDJSON files",
+            path.display()
+        )));
     };
     if format.is_none() && entries.iter().any(|(_, found)| *found != wanted) {
-        return Err(Error::Invalid(format!("{} has files of several formats: set `format`", path.display())));
+        return Err(Error::Invalid(format!(
+            "{} has files of several formats: set `format`",
+            path.display()
+        )));
     }
     let wanted_entries = entries.iter().filter(|(_, found)| *found == wanted);
-    let mut files = wanted_entries.map(|(entry, _)| dirs.resolve(entry)).collect::<Result<Vec<_>, _>>()?;
+    let mut files = wanted_entries
+        .map(|(entry, _)| dirs.resolve(entry))
+        .collect::<Result<Vec<_>, _>>()?;
     files.retain(|file| file.is_file());
     if files.is_empty() {
-        return Err(Error::NotFound(format!("{} has no {} files", path.display(), name_of(wanted))));
+        return Err(Error::NotFound(format!(
+            "{} has no {} files",
+            path.display(),
+            name_of(wanted)
+        )));
     }
     Ok(Location { files, format: wanted })
 }

@@ -1,7 +1,9 @@
 //! Input files: where they may lie, how they are named, and how they are read.
 
 mod data_dirs;
+mod footer;
 mod location;
+mod multiline;
 mod store;
 mod table;
 

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
 };
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -29,19 +29,31 @@ pub(crate) struct ConfinedFiles {
 
 impl ConfinedFiles {
     pub(crate) fn new(dirs: DataDirs) -> Self {
-        Self { files: LocalFileSystem::new(), dirs }
+        Self {
+            files: LocalFileSystem::new(),
+            dirs,
+        }
     }
 
     /// The same file by the name it resolves to, if that is inside.
     fn check(&self, location: &Path) -> Result<Path> {
         let path: PathBuf = self.files.path_to_filesystem(location)?;
         let real = path.canonicalize().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: Box::new(source) },
-            _ => Error::Generic { store: "file", source: Box::new(source) },
+            std::io::ErrorKind::NotFound => Error::NotFound {
+                path: path.display().to_string(),
+                source: Box::new(source),
+            },
+            _ => Error::Generic {
+                store: "file",
+                source: Box::new(source),
+            },
         })?;
         if !self.dirs.contains(&real) {
             let source = format!("{} is outside the data directories", path.display()).into();
-            return Err(Error::PermissionDenied { path: location.to_string(), source });
+            return Err(Error::PermissionDenied {
+                path: location.to_string(),
+                source,
+            });
         }
         Path::from_absolute_path(real).map_err(Error::from)
     }
@@ -54,7 +66,9 @@ impl fmt::Display for ConfinedFiles {
 }
 
 fn read_only<T>(operation: &str) -> Result<T> {
-    Err(Error::NotSupported { source: format!("data directories are read-only: {operation} refused").into() })
+    Err(Error::NotSupported {
+        source: format!("data directories are read-only: {operation} refused").into(),
+    })
 }
 
 #[async_trait]

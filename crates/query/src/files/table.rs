@@ -1,10 +1,13 @@
 //! Registration of a job's tables in a session.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use api::job::{TableFormat, TableOptions, TableSpec};
+use datafusion::arrow::csv::reader::Format;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormat;
@@ -16,9 +19,10 @@ use datafusion::error::DataFusionError;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::prelude::SessionContext;
 
-use super::DataDirs;
 use super::location::Location;
+use super::{DataDirs, footer, multiline};
 use crate::Error;
+use crate::session::MIN_SPLIT_BYTES;
 
 /// Rows looked at to tell the columns of a CSV or NDJSON table.
 const INFERENCE_ROWS: usize = 10_000;
@@ -31,28 +35,66 @@ pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, Tab
         }
         let table = Arc::new(open(ctx, name, spec, dirs).await?);
         let lower = name.to_lowercase();
-        let names = if tables.contains_key(&lower) { vec![name.clone()] } else { vec![name.clone(), lower] };
+        let names = if tables.contains_key(&lower) {
+            vec![name.clone()]
+        } else {
+            vec![name.clone(), lower]
+        };
         for name in names {
             let table = Arc::clone(&table) as _;
-            ctx.register_table(TableReference::bare(name), table).map_err(|error| Error::from_engine(&error))?;
+            ctx.register_table(TableReference::bare(name), table)
+                .map_err(|error| Error::from_engine(&error))?;
         }
     }
     Ok(())
 }
 
 async fn open(ctx: &SessionContext, name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<ListingTable, Error> {
-    let location = {
+    let (location, known) = {
         let (name, spec, dirs) = (name.to_owned(), spec.clone(), dirs.clone());
-        let found = tokio::task::spawn_blocking(move || Location::find(&name, &spec, &dirs)).await;
+        let found = tokio::task::spawn_blocking(move || look(&name, &spec, &dirs)).await;
         found.map_err(|error| Error::Internal(error.to_string()))??
     };
-    let format = reader(name, location.format, &spec.options, &location)?;
-    infer(ctx, &location, format).await.map_err(|error| {
-        Error::Invalid(format!("table {name:?} ({}): {}", spec.uri, error.strip_backtrace()))
-    })
+    let format = reader(name, &spec.options, &location, known.is_some())?;
+    infer(ctx, &location, format, known)
+        .await
+        .map_err(|error| Error::Invalid(format!("table {name:?} ({}): {}", spec.uri, error.strip_backtrace())))
 }
 
-async fn infer(ctx: &SessionContext, location: &Location, format: Arc<dyn FileFormat>) -> Result<ListingTable, DataFusionError> {
+/// Finds the files of a table and sees whether they can be what they are said to be; and its columns when it is CSV whose fields span lines, which the engine's own inference takes
+/// for ends of rows.
+fn look(name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<(Location, Option<SchemaRef>), Error> {
+    let wrong = |error: &dyn std::fmt::Display| Error::Invalid(format!("table {name:?} ({}): {error}", spec.uri));
+    let location = Location::find(name, spec, dirs)?;
+    if location.format == TableFormat::Parquet {
+        footer::check(&location.files).map_err(|error| wrong(&error))?;
+    }
+    let split_above = MIN_SPLIT_BYTES as u64;
+    if location.format != TableFormat::Csv || !multiline::any(&location.files, split_above).map_err(|error| wrong(&error))? {
+        return Ok((location, None));
+    }
+    let format = Format::default()
+        .with_header(has_header(&spec.options))
+        .with_delimiter(delimiter(name, &spec.options, &location)?);
+    let file = location
+        .files
+        .first()
+        .map(File::open)
+        .transpose()
+        .map_err(|error| wrong(&error))?;
+    let inferred = file
+        .map(|file| format.infer_schema(file, Some(INFERENCE_ROWS)))
+        .transpose()
+        .map_err(|error| wrong(&error))?;
+    Ok((location, inferred.map(|(schema, _)| Arc::new(schema))))
+}
+
+async fn infer(
+    ctx: &SessionContext,
+    location: &Location,
+    format: Arc<dyn FileFormat>,
+    known: Option<SchemaRef>,
+) -> Result<ListingTable, DataFusionError> {
     let state = ctx.state();
     let mut urls = Vec::with_capacity(location.files.len());
     let mut objects = Vec::with_capacity(location.files.len());
@@ -68,41 +110,75 @@ async fn infer(ctx: &SessionContext, location: &Location, format: Arc<dyn FileFo
         urls.push(url);
         store = Some(files);
     }
-    let Some(store) = store else { return Err(DataFusionError::Plan("it has no files".to_owned())) };
+    let Some(store) = store else {
+        return Err(DataFusionError::Plan("it has no files".to_owned()));
+    };
     if objects.is_empty() {
-        return Err(DataFusionError::Plan("its files are empty, so its columns are unknown".to_owned()));
+        return Err(DataFusionError::Plan(
+            "its files are empty, so its columns are unknown".to_owned(),
+        ));
     }
-    let schema = format.infer_schema(&state as &dyn Session, &store, &objects).await?;
+    let schema = match known {
+        Some(schema) => schema,
+        None => format.infer_schema(&state as &dyn Session, &store, &objects).await?,
+    };
     let options = ListingOptions::new(format).with_file_extension("");
-    ListingTable::try_new(ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema))
+    ListingTable::try_new(
+        ListingTableConfig::new_with_multi_paths(urls)
+            .with_listing_options(options)
+            .with_schema(schema),
+    )
 }
 
 fn file_url(file: &Path) -> Result<ListingTableUrl, DataFusionError> {
-    let path = file.to_str().ok_or_else(|| DataFusionError::Plan(format!("{} is not UTF-8", file.display())))?;
+    let path = file
+        .to_str()
+        .ok_or_else(|| DataFusionError::Plan(format!("{} is not UTF-8", file.display())))?;
     let mut url = ListingTableUrl::parse("file:///")?.get_url().clone();
     // Everything else that is special in a URL is encoded by `set_path` itself.
     url.set_path(&path.replace('%', "%25"));
     ListingTableUrl::try_new(url, None)
 }
 
-fn reader(name: &str, format: TableFormat, options: &TableOptions, location: &Location) -> Result<Arc<dyn FileFormat>, Error> {
+fn reader(name: &str, options: &TableOptions, location: &Location, multiline: bool) -> Result<Arc<dyn FileFormat>, Error> {
+    let format = location.format;
     if format != TableFormat::Csv && *options != TableOptions::default() {
-        return Err(Error::Invalid(format!("table {name:?}: `header` and `delimiter` are options of CSV only")));
+        return Err(Error::Invalid(format!(
+            "table {name:?}: `header` and `delimiter` are options of CSV only"
+        )));
     }
     Ok(match format {
         TableFormat::Csv => {
-            let tabs = location.files.iter().all(|file| file.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv")));
-            let delimiter = options.delimiter.unwrap_or(if tabs { '\t' } else { ',' });
-            let delimiter = u8::try_from(delimiter).ok().filter(u8::is_ascii).ok_or_else(|| {
-                Error::Invalid(format!("table {name:?}: delimiter {delimiter:?} is not one ASCII character"))
-            })?;
-            if [b'"', b'\n', b'\r'].contains(&delimiter) {
-                return Err(Error::Invalid(format!("table {name:?}: a quote or a line break cannot be the delimiter")));
-            }
-            let csv = CsvFormat::default().with_has_header(options.header.unwrap_or(true)).with_delimiter(delimiter);
-            Arc::new(csv.with_schema_infer_max_rec(INFERENCE_ROWS))
+            let csv = CsvFormat::default()
+                .with_has_header(has_header(options))
+                .with_delimiter(delimiter(name, options, location)?);
+            Arc::new(
+                csv.with_newlines_in_values(multiline)
+                    .with_schema_infer_max_rec(INFERENCE_ROWS),
+            )
         }
         TableFormat::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
         TableFormat::Ndjson => Arc::new(JsonFormat::default().with_schema_infer_max_rec(INFERENCE_ROWS)),
     })
+}
+
+fn has_header(options: &TableOptions) -> bool {
+    options.header.unwrap_or(true)
+}
+
+fn delimiter(name: &str, options: &TableOptions, location: &Location) -> Result<u8, Error> {
+    let tabs = location.files.iter().all(|file| {
+        file.extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"))
+    });
+    let chosen = options.delimiter.unwrap_or(if tabs { '\t' } else { ',' });
+    match u8::try_from(chosen).ok().filter(u8::is_ascii) {
+        Some(b'"' | b'\n' | b'\r') => Err(Error::Invalid(format!(
+            "table {name:?}: a quote or a line break cannot be the delimiter"
+        ))),
+        Some(delimiter) => Ok(delimiter),
+        None => Err(Error::Invalid(format!(
+            "table {name:?}: delimiter {chosen:?} is not one ASCII character"
+        ))),
+    }
 }

@@ -42,8 +42,17 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     fn cut(&mut self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = if needs_whole_probe_side(&plan)? { with_single_probe(plan)? } else { plan };
-        let children = plan.children().into_iter().cloned().map(|child| self.cut(child)).collect::<Result<Vec<_>>>()?;
+        let plan = if needs_whole_probe_side(&plan)? {
+            with_single_probe(plan)?
+        } else {
+            plan
+        };
+        let children = plan
+            .children()
+            .into_iter()
+            .cloned()
+            .map(|child| self.cut(child))
+            .collect::<Result<Vec<_>>>()?;
         match children.as_slice() {
             [input] if plan.is::<RepartitionExec>() => self.cut_repartition(&plan, Arc::clone(input)),
             [input] if plan.is::<CoalescePartitionsExec>() => self.cut_coalesce(&plan, input),
@@ -52,8 +61,14 @@ impl Cutter<'_> {
         }
     }
 
-    fn cut_repartition(&mut self, plan: &Arc<dyn ExecutionPlan>, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(repartition) = plan.downcast_ref::<RepartitionExec>() else { return Ok(input) };
+    fn cut_repartition(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(repartition) = plan.downcast_ref::<RepartitionExec>() else {
+            return Ok(input);
+        };
         let outputs = match repartition.partitioning() {
             Partitioning::Hash(_, outputs) => *outputs,
             // Only spreads load, and every stage is spread already.
@@ -65,7 +80,11 @@ impl Cutter<'_> {
             return Ok(input);
         }
         let schema = input.schema();
-        let ordering = plan.properties().output_ordering().cloned().filter(|_| repartition.preserve_order());
+        let ordering = plan
+            .properties()
+            .output_ordering()
+            .cloned()
+            .filter(|_| repartition.preserve_order());
         let root = replace_children_if_necessary(Arc::clone(plan), vec![input])?;
         let stage = self.push(&root, outputs)?;
         let read = Arc::new(ShuffleRead::new(stage, producers, ReadMode::Hash { outputs }, schema));
@@ -104,7 +123,11 @@ impl Cutter<'_> {
     fn push(&mut self, root: &Arc<dyn ExecutionPlan>, outputs: usize) -> Result<u32> {
         let number = count(self.stages.len())?;
         // The root of a hashed stage is a write specification: its tasks are the partitions below it.
-        let executed = if is_hash_repartition(root) { root.children().first().copied().unwrap_or(root) } else { root };
+        let executed = if is_hash_repartition(root) {
+            root.children().first().copied().unwrap_or(root)
+        } else {
+            root
+        };
         let mut inputs = Vec::new();
         collect_inputs(root, &mut inputs);
         inputs.sort_unstable();
@@ -132,7 +155,8 @@ fn partitions(plan: &Arc<dyn ExecutionPlan>) -> usize {
 
 /// Whether a node is a stage's write specification.
 fn is_hash_repartition(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.downcast_ref::<RepartitionExec>().is_some_and(|repartition| matches!(repartition.partitioning(), Partitioning::Hash(..)))
+    plan.downcast_ref::<RepartitionExec>()
+        .is_some_and(|repartition| matches!(repartition.partitioning(), Partitioning::Hash(..)))
 }
 
 fn collect_inputs(plan: &Arc<dyn ExecutionPlan>, inputs: &mut Vec<u32>) {
@@ -160,13 +184,20 @@ fn needs_whole_probe_side(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 }
 
 const fn emits_collected_rows(join: JoinType) -> bool {
-    matches!(join, JoinType::Left | JoinType::Full | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark)
+    matches!(
+        join,
+        JoinType::Left | JoinType::Full | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+    )
 }
 
 fn with_single_probe(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let [left, right] = plan.children().into_iter().cloned().collect::<Vec<_>>().try_into().map_err(|_| {
-        DataFusionError::Internal("a join without two inputs".to_owned())
-    })?;
+    let [left, right] = plan
+        .children()
+        .into_iter()
+        .cloned()
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| DataFusionError::Internal("a join without two inputs".to_owned()))?;
     if partitions(&right) == 1 {
         return Ok(plan);
     }

@@ -16,7 +16,11 @@ pub(super) fn is_deterministic(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let mut volatile = false;
     let visited = plan.apply_expressions(&mut |expression| {
         volatile |= is_volatile(expression);
-        Ok(if volatile { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if volatile {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     });
     let sorts = plan.is::<SortExec>() || plan.is::<SortPreservingMergeExec>();
     let unordered_limit = plan.fetch().is_some() && !sorts && plan.properties().output_ordering().is_none();

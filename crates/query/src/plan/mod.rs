@@ -38,13 +38,22 @@ pub(crate) struct Query {
 }
 
 /// Turns a query into stages.
-pub(crate) async fn plan(query: &Query, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>, partitions: u32) -> Result<StageGraph, Error> {
+pub(crate) async fn plan(
+    query: &Query,
+    dirs: &DataDirs,
+    runtime: &Arc<RuntimeEnv>,
+    partitions: u32,
+) -> Result<StageGraph, Error> {
     let partitions = partitions.clamp(1, MAX_PARTITIONS) as usize;
     let (ctx, logical) = analyse(query, dirs, runtime, session::distributed(partitions)).await?;
     if subquery::may_return_many_rows(&logical) {
         return alone(query, dirs, runtime, "a scalar subquery might return several rows").await;
     }
-    let physical = ctx.state().create_physical_plan(&logical).await.map_err(|error| Error::from_engine(&error))?;
+    let physical = ctx
+        .state()
+        .create_physical_plan(&logical)
+        .await
+        .map_err(|error| Error::from_engine(&error))?;
     let physical = with_distinct_names(physical)?;
     let columns = columns(&physical.schema());
     match cut::cut(physical, &ctx) {
@@ -63,7 +72,11 @@ pub(crate) async fn plan_whole(
     runtime: &Arc<RuntimeEnv>,
 ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), Error> {
     let (ctx, logical) = analyse(query, dirs, runtime, session::whole()).await?;
-    let physical = ctx.state().create_physical_plan(&logical).await.map_err(|error| Error::from_engine(&error))?;
+    let physical = ctx
+        .state()
+        .create_physical_plan(&logical)
+        .await
+        .map_err(|error| Error::from_engine(&error))?;
     Ok((ctx, with_distinct_names(physical)?))
 }
 
@@ -96,7 +109,11 @@ async fn alone(query: &Query, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>, reason
 }
 
 fn finish(stages: Vec<Stage>, columns: Vec<Column>) -> Result<StageGraph, Error> {
-    if let Some((number, stage)) = stages.iter().enumerate().find(|(_, stage)| stage.plan.len() > MAX_STAGE_BYTES) {
+    if let Some((number, stage)) = stages
+        .iter()
+        .enumerate()
+        .find(|(_, stage)| stage.plan.len() > MAX_STAGE_BYTES)
+    {
         return Err(Error::TooLarge(format!(
             "the plan of stage {number} takes {} bytes, {MAX_STAGE_BYTES} are allowed: use fewer or larger input files, or a shorter query",
             stage.plan.len()

@@ -45,7 +45,9 @@ impl StagePlan {
         let bytes = physical_plan_to_bytes_with_extension_codec(Arc::clone(plan), &Codec)?;
         let again = decode(&bytes, ctx)?;
         if again.schema().fields() != plan.schema().fields() {
-            return Err(DataFusionError::NotImplemented("the plan changes when it is encoded".to_owned()));
+            return Err(DataFusionError::NotImplemented(
+                "the plan changes when it is encoded".to_owned(),
+            ));
         }
         Ok(Self::Physical(bytes))
     }
@@ -55,8 +57,16 @@ impl StagePlan {
         let (kind, payload) = match self {
             Self::Physical(bytes) => (KIND_PHYSICAL, bytes.clone()),
             Self::Sql(query) => {
-                let payload = SqlPayload { sql: query.sql.clone(), tables: query.tables.clone() };
-                (KIND_SQL, serde_json::to_vec(&payload).map_err(|error| Error::Internal(error.to_string()))?.into())
+                let payload = SqlPayload {
+                    sql: query.sql.clone(),
+                    tables: query.tables.clone(),
+                };
+                (
+                    KIND_SQL,
+                    serde_json::to_vec(&payload)
+                        .map_err(|error| Error::Internal(error.to_string()))?
+                        .into(),
+                )
             }
         };
         let mut out = BytesMut::with_capacity(HEADER + payload.len());
@@ -78,7 +88,9 @@ impl StagePlan {
             return Err("the stage's plan is no plan".to_owned());
         }
         if version != VERSION {
-            return Err(format!("the stage's plan has version {version}, this worker knows version {VERSION}"));
+            return Err(format!(
+                "the stage's plan has version {version}, this worker knows version {VERSION}"
+            ));
         }
         if u32::from_le_bytes([c0, c1, c2, c3]) != checksum(kind, payload) {
             return Err("the stage's plan is damaged (checksum)".to_owned());
@@ -110,7 +122,12 @@ mod tests {
     use super::*;
 
     fn sql_plan() -> Bytes {
-        StagePlan::Sql(Query { sql: "SELECT 1".to_owned(), tables: BTreeMap::new() }).encode().unwrap()
+        StagePlan::Sql(Query {
+            sql: "SELECT 1".to_owned(),
+            tables: BTreeMap::new(),
+        })
+        .encode()
+        .unwrap()
     }
 
     #[test]

@@ -16,7 +16,11 @@ pub(super) fn may_return_many_rows(plan: &LogicalPlan) -> bool {
                     let correlated = !subquery.outer_ref_columns.is_empty();
                     found |= !correlated && subquery.subquery.max_rows().is_none_or(|rows| rows > 1);
                 }
-                Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+                Ok(if found {
+                    TreeNodeRecursion::Stop
+                } else {
+                    TreeNodeRecursion::Continue
+                })
             })
         })
     });

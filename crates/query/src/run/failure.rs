@@ -39,7 +39,12 @@ impl From<Failure> for TaskFailure {
             Failure::User { code, detail } => Self::User { code, detail },
             Failure::Fetch(lost) => {
                 let detail = lost.to_string();
-                Self::Fetch { stage: lost.stage, partition: lost.partition, attempt: lost.attempt, detail }
+                Self::Fetch {
+                    stage: lost.stage,
+                    partition: lost.partition,
+                    attempt: lost.attempt,
+                    detail,
+                }
             }
             Failure::Resources(detail) | Failure::Retryable(detail) => Self::Retryable(detail),
             Failure::Cancelled => Self::Retryable("the task was cancelled".to_owned()),
@@ -51,7 +56,10 @@ impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
         match error {
             crate::Error::Internal(detail) => Self::Retryable(detail),
-            other => Self::User { code: other.code(), detail: other.to_string() },
+            other => Self::User {
+                code: other.code(),
+                detail: other.to_string(),
+            },
         }
     }
 }
@@ -64,7 +72,10 @@ impl From<DataFusionError> for Failure {
 }
 
 fn user(detail: &str) -> Failure {
-    Failure::User { code: ErrorCode::InvalidArgument, detail: detail.to_owned() }
+    Failure::User {
+        code: ErrorCode::InvalidArgument,
+        detail: detail.to_owned(),
+    }
 }
 
 fn from_engine(error: &DataFusionError, text: &str) -> Failure {
@@ -109,6 +120,9 @@ fn from_foreign_or(error: &(dyn std::error::Error + 'static), text: &str, otherw
         if let Some(lost) = error.downcast_ref::<FetchFailed>() {
             return Failure::Fetch(lost.clone());
         }
+        if let Some(failure) = error.downcast_ref::<Failure>() {
+            return failure.clone();
+        }
         if let Some(engine) = error.downcast_ref::<DataFusionError>() {
             return from_engine(engine, text);
         }
@@ -133,7 +147,10 @@ fn from_store(error: &object_store::Error, text: &str) -> Failure {
         object_store::Error::NotSupported { .. } => ErrorCode::InvalidArgument,
         _ => return Failure::Retryable(text.to_owned()),
     };
-    Failure::User { code, detail: format!("an input file cannot be read: {text}") }
+    Failure::User {
+        code,
+        detail: format!("an input file cannot be read: {text}"),
+    }
 }
 
 fn from_io(error: &std::io::Error, text: &str) -> Failure {
@@ -161,7 +178,14 @@ mod tests {
 
     fn lost() -> FetchFailed {
         let detail = "gone".to_owned();
-        FetchFailed { stage: 1, partition: 2, attempt: 3, output: 4, address: "w:1".to_owned(), detail }
+        FetchFailed {
+            stage: 1,
+            partition: 2,
+            attempt: 3,
+            output: 4,
+            address: "w:1".to_owned(),
+            detail,
+        }
     }
 
     #[test]
@@ -188,6 +212,9 @@ mod tests {
         assert!(matches!(Failure::from(divided), Failure::User { .. }));
         let full = Failure::from(DataFusionError::ResourcesExhausted("no room".to_owned()).context("sorting"));
         assert!(matches!(full, Failure::Resources(text) if text.contains("WORKER_MEMORY")));
-        assert!(matches!(Failure::from(DataFusionError::Internal("bug".to_owned())), Failure::Retryable(_)));
+        assert!(matches!(
+            Failure::from(DataFusionError::Internal("bug".to_owned())),
+            Failure::Retryable(_)
+        ));
     }
 }

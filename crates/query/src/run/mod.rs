@@ -1,6 +1,8 @@
 //! Running one task: one partition of one stage.
 
 mod failure;
+mod interruptible;
+mod prepare;
 mod scanned;
 mod task;
 

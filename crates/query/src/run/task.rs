@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::task::{StageOutputs, TaskId};
 use bytes::Bytes;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::{BatchPartitioner, RepartitionExec};
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use datafusion::prelude::SessionContext;
 use futures::{FutureExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
+use super::prepare::prepare;
 use super::{Failure, scanned};
 use crate::plan::{self, StagePlan};
 use crate::shuffle::{Inputs, ShuffleSource, ShuffleWriter};
+use crate::stack::on_large_stack;
 use crate::{DataDirs, session};
 
 /// What to run, and where to leave what it makes.
@@ -95,23 +95,32 @@ async fn execute(task: RunTask, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>) -> R
     let plan = StagePlan::decode(&task.plan).map_err(Failure::Retryable)?;
     let (plan, ctx) = match plan {
         StagePlan::Physical(bytes) => {
-            let inputs = Inputs { job: task.task.job, stages: task.inputs.clone(), source: Arc::clone(&task.source) };
+            let inputs = Inputs {
+                job: task.task.job,
+                stages: task.inputs.clone(),
+                source: Arc::clone(&task.source),
+            };
             let config = session::task().with_extension(Arc::new(inputs));
             let ctx = SessionContext::new_with_config_rt(config, Arc::clone(runtime)).task_ctx();
             (plan::decode(&bytes, &ctx)?, ctx)
         }
         StagePlan::Sql(query) => {
-            let (ctx, plan) = plan::plan_whole(&query, dirs, runtime).await?;
+            let (dirs, runtime) = (dirs.clone(), Arc::clone(runtime));
+            let planning = on_large_stack(async move { plan::plan_whole(&query, &dirs, &runtime).await });
+            let (ctx, plan) = planning.await.map_err(Failure::Retryable)??;
             (plan, ctx.task_ctx())
         }
     };
     let partition = task.task.partition as usize;
-    let (input, hash) = write_specification(repeatable(plan)?);
+    let (input, hash) = write_specification(prepare(plan, &task.cancel)?);
     if partition >= input.output_partitioning().partition_count() {
         return Err(Failure::Retryable(format!("the stage has no partition {partition}")));
     }
     write(&task, &input, hash, ctx).await.map_err(|failure| match failure {
-        Failure::User { code, detail } => Failure::User { code, detail: detail + &scanned::describe(&input, partition) },
+        Failure::User { code, detail } => Failure::User {
+            code,
+            detail: detail + &scanned::describe(&input, partition),
+        },
         other => other,
     })
 }
@@ -135,7 +144,11 @@ async fn write(
         }
     }
     let bytes = writer.publish()?;
-    Ok(Written { rows: task.progress.rows(), bytes, spilled_bytes: spilled(input) })
+    Ok(Written {
+        rows: task.progress.rows(),
+        bytes,
+        spilled_bytes: spilled(input),
+    })
 }
 
 /// What rows are hashed by, and into how many outputs.
@@ -151,17 +164,6 @@ fn write_specification(plan: Arc<dyn ExecutionPlan>) -> (Arc<dyn ExecutionPlan>,
     (plan, None)
 }
 
-/// Merges that break ties by position and not by who was polled more often: the same rows in the same order each time. This
-/// choice does not travel with the plan.
-fn repeatable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, Failure> {
-    let stable = plan.transform_up(|node| {
-        let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>() else { return Ok(Transformed::no(node)) };
-        let merge = SortPreservingMergeExec::new(merge.expr().clone(), Arc::clone(merge.input())).with_fetch(merge.fetch());
-        Ok(Transformed::yes(Arc::new(merge.with_round_robin_repartition(false))))
-    });
-    Ok(stable.data()?)
-}
-
 fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
     own + plan.children().into_iter().map(spilled).sum::<u64>()
@@ -169,5 +171,6 @@ fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }

@@ -73,7 +73,13 @@ fn encode(read: &ShuffleRead, out: &mut Vec<u8>) -> Result<()> {
     };
     let schema = protobuf::Schema::try_from(read.schema().as_ref())?;
     out.push(VERSION);
-    let encoded = Encoded { stage: read.stage(), producers: narrow(read.producers())?, mode, outputs, schema: Some(schema) };
+    let encoded = Encoded {
+        stage: read.stage(),
+        producers: narrow(read.producers())?,
+        mode,
+        outputs,
+        schema: Some(schema),
+    };
     encoded.encode(out).map_err(|error| plan_datafusion_err!("{error}"))
 }
 
@@ -84,16 +90,29 @@ fn decode(bytes: &[u8]) -> Result<ShuffleRead> {
         return Err(refuse(&format!("has version {version}, this worker knows version {VERSION}")));
     }
     let encoded = Encoded::decode(message).map_err(|error| refuse(&error.to_string()))?;
-    let within = |count: u32| if count <= MAX_COUNT { Ok(count as usize) } else { Err(refuse("has too many partitions")) };
+    let within = |count: u32| {
+        if count <= MAX_COUNT {
+            Ok(count as usize)
+        } else {
+            Err(refuse("has too many partitions"))
+        }
+    };
     let mode = match encoded.mode {
-        1 if encoded.outputs > 0 => ReadMode::Hash { outputs: within(encoded.outputs)? },
+        1 if encoded.outputs > 0 => ReadMode::Hash {
+            outputs: within(encoded.outputs)?,
+        },
         2 => ReadMode::Each,
         3 => ReadMode::Concatenated,
         _ => return Err(refuse("reads in an unknown way")),
     };
     let schema = encoded.schema.ok_or_else(|| refuse("has no schema"))?;
     let schema = Schema::try_from(&schema).map_err(|error| refuse(&error.to_string()))?;
-    Ok(ShuffleRead::new(encoded.stage, within(encoded.producers)?, mode, Arc::new(schema)))
+    Ok(ShuffleRead::new(
+        encoded.stage,
+        within(encoded.producers)?,
+        mode,
+        Arc::new(schema),
+    ))
 }
 
 #[cfg(test)]
@@ -119,7 +138,10 @@ mod tests {
         for mode in [ReadMode::Hash { outputs: 5 }, ReadMode::Each, ReadMode::Concatenated] {
             let read = decode(&encoded(mode)).unwrap();
             assert_eq!((read.stage(), read.producers(), read.mode()), (7, 3, mode));
-            assert_eq!(read.schema().field(1).data_type(), &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
+            assert_eq!(
+                read.schema().field(1).data_type(),
+                &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+            );
             assert!(!read.schema().field(1).is_nullable());
         }
     }

@@ -40,7 +40,10 @@ impl ShuffleDir {
     /// Where the files of an attempt are, once published.
     #[must_use]
     pub fn attempt(&self, task: &TaskId) -> PathBuf {
-        self.root.join(task.job.to_string()).join(task.stage.to_string()).join(format!("{}-{}", task.partition, task.attempt))
+        self.root
+            .join(task.job.to_string())
+            .join(task.stage.to_string())
+            .join(format!("{}-{}", task.partition, task.attempt))
     }
 
     /// One file.
@@ -70,7 +73,12 @@ impl ShuffleDir {
 #[async_trait]
 impl ShuffleSource for ShuffleDir {
     async fn open(&self, part: &ShufflePart) -> io::Result<ByteStream> {
-        let task = TaskId { job: part.job, stage: part.stage, partition: part.partition, attempt: part.attempt };
+        let task = TaskId {
+            job: part.job,
+            stage: part.stage,
+            partition: part.partition,
+            attempt: part.attempt,
+        };
         let file = tokio::fs::File::open(self.file(&task, part.output)).await?;
         Ok(ReaderStream::with_capacity(file, CHUNK_BYTES).boxed())
     }

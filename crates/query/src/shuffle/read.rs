@@ -69,7 +69,13 @@ impl ShuffleRead {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { stage, producers, mode, schema, properties }
+        Self {
+            stage,
+            producers,
+            mode,
+            schema,
+            properties,
+        }
     }
 
     pub(crate) const fn stage(&self) -> u32 {
@@ -89,7 +95,12 @@ impl ShuffleRead {
         let outputs = inputs.stages.iter().find(|outputs| outputs.stage == self.stage);
         let outputs = outputs.ok_or_else(|| internal_datafusion_err!("the task was not told where stage {} is", self.stage))?;
         if outputs.producers.len() != self.producers {
-            return internal_err!("stage {} has {} outputs, not {}", self.stage, outputs.producers.len(), self.producers);
+            return internal_err!(
+                "stage {} has {} outputs, not {}",
+                self.stage,
+                outputs.producers.len(),
+                self.producers
+            );
         }
         let part = |producer: usize, output: usize| -> Result<ShufflePart> {
             let known = outputs.producers.get(producer);
@@ -113,7 +124,11 @@ impl ShuffleRead {
 
 impl DisplayAs for ShuffleRead {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ShuffleRead: stage={}, producers={}, mode={:?}", self.stage, self.producers, self.mode)
+        write!(
+            f,
+            "ShuffleRead: stage={}, producers={}, mode={:?}",
+            self.stage, self.producers, self.mode
+        )
     }
 }
 
@@ -142,7 +157,11 @@ impl ExecutionPlan for ShuffleRead {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("ShuffleRead is a leaf") }
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("ShuffleRead is a leaf")
+        }
     }
 
     fn execute(&self, partition: usize, ctx: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -155,7 +174,9 @@ impl ExecutionPlan for ShuffleRead {
                 let source = Arc::clone(&inputs.source);
                 async move {
                     let opened = source.open(&part).await;
-                    opened.map(|bytes| (part.clone(), bytes)).map_err(|error| failed(&part, error))
+                    opened
+                        .map(|bytes| (part.clone(), bytes))
+                        .map_err(|error| failed(&part, error))
                 }
             })
             .buffered(OPEN_AHEAD)
@@ -171,7 +192,9 @@ fn decode(part: ShufflePart, bytes: ByteStream, schema: SchemaRef) -> BoxStream<
     stream::try_unfold(start, move |state| {
         let (part, schema) = (part.clone(), Arc::clone(&schema));
         async move {
-            let Some((mut bytes, mut decoder)) = state else { return Ok(None) };
+            let Some((mut bytes, mut decoder)) = state else {
+                return Ok(None);
+            };
             loop {
                 if let Some(batch) = decoder.next_batch().map_err(|error| failed(&part, error))? {
                     return Ok(Some((with_schema(batch, &schema)?, Some((bytes, decoder)))));
@@ -193,7 +216,11 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         return Ok(batch);
     }
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        batch.columns().to_vec(),
+        &options,
+    )?)
 }
 
 fn failed(part: &ShufflePart, error: impl fmt::Display) -> DataFusionError {

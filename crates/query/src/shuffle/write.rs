@@ -49,10 +49,17 @@ impl ShuffleWriter {
         let open = |output: usize| -> Result<Output> {
             let output = u32::try_from(output).map_err(io::Error::other)?;
             let file = BufWriter::new(File::create(file_in(&temporary.0, output))?);
-            Ok(Output { coalescer: BatchCoalescer::new(schema.clone(), rows), stream: StreamWriter::try_new(file, schema)? })
+            Ok(Output {
+                coalescer: BatchCoalescer::new(schema.clone(), rows),
+                stream: StreamWriter::try_new(file, schema)?,
+            })
         };
         let outputs = (0..outputs).map(open).collect::<Result<_>>()?;
-        Ok(Self { outputs, attempt: attempt.to_owned(), temporary })
+        Ok(Self {
+            outputs,
+            attempt: attempt.to_owned(),
+            temporary,
+        })
     }
 
     /// Appends rows to an output.

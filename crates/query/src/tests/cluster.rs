@@ -47,17 +47,28 @@ impl Cluster {
         let tables = data::write(&dir.path().join("data"));
         let engine = engine(dir.path(), memory_bytes);
         let shuffle = ShuffleDir::create_empty(dir.path().join("shuffle")).unwrap();
-        Self { engine, shuffle, tables, dir }
+        Self {
+            engine,
+            shuffle,
+            tables,
+            dir,
+        }
     }
 
     pub(super) async fn plan(&self, sql: &str, partitions: u32) -> StageGraph {
-        self.engine.plan_sql(sql, &self.tables, partitions).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.engine
+            .plan_sql(sql, &self.tables, partitions)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Plans and runs a query and returns its rows.
     pub(super) async fn query(&self, sql: &str, partitions: u32) -> Vec<RecordBatch> {
         let graph = self.plan(sql, partitions).await;
-        let (batches, _) = self.run(&graph, &mut |_, _| {}).await.unwrap_or_else(|failure| panic!("{sql}: {failure}"));
+        let (batches, _) = self
+            .run(&graph, &mut |_, _| {})
+            .await
+            .unwrap_or_else(|failure| panic!("{sql}: {failure}"));
         batches
     }
 
@@ -67,12 +78,20 @@ impl Cluster {
         let mut seen = Seen::default();
         let mut attempts = BTreeMap::<(u32, u32), u32>::new();
         for (number, stage) in graph.stages.iter().enumerate() {
-            let mut todo: Vec<_> = (0..stage.partitions).rev().map(|partition| (number as u32, partition)).collect();
+            let mut todo: Vec<_> = (0..stage.partitions)
+                .rev()
+                .map(|partition| (number as u32, partition))
+                .collect();
             while let Some((stage, partition)) = todo.pop() {
                 seen.runs += 1;
                 assert!(seen.runs < 1_000, "the job does not end");
                 let attempt = attempts.get(&(stage, partition)).map_or(0, |attempt| attempt + 1);
-                let task = TaskId { job, stage, partition, attempt };
+                let task = TaskId {
+                    job,
+                    stage,
+                    partition,
+                    attempt,
+                };
                 match self.run_task(graph, task, &attempts).await {
                     Ok(written) => {
                         attempts.insert((stage, partition), attempt);
@@ -92,7 +111,12 @@ impl Cluster {
         let stage = graph.stages.len() as u32 - 1;
         let mut batches = Vec::new();
         for partition in 0..graph.stages[stage as usize].partitions {
-            let task = TaskId { job, stage, partition, attempt: attempts[&(stage, partition)] };
+            let task = TaskId {
+                job,
+                stage,
+                partition,
+                attempt: attempts[&(stage, partition)],
+            };
             let file = std::fs::File::open(self.shuffle.file(&task, 0)).unwrap();
             batches.extend(StreamReader::try_new(file, None).unwrap().map(Result::unwrap));
         }
@@ -110,7 +134,10 @@ impl Cluster {
         let outputs = |input: u32| StageOutputs {
             stage: input,
             producers: (0..graph.stages[input as usize].partitions)
-                .map(|partition| Producer { attempt: attempts[&(input, partition)], address: "here:1".to_owned() })
+                .map(|partition| Producer {
+                    attempt: attempts[&(input, partition)],
+                    address: "here:1".to_owned(),
+                })
                 .collect(),
         };
         let run = RunTask {
@@ -130,8 +157,12 @@ impl Cluster {
         let ctx = SessionContext::new();
         let data = self.dir.path().join("data");
         let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
-        ctx.register_parquet("orders", path("orders/"), ParquetReadOptions::default()).await.unwrap();
-        ctx.register_csv("customers", path("customers.csv"), Default::default()).await.unwrap();
+        ctx.register_parquet("orders", path("orders/"), ParquetReadOptions::default())
+            .await
+            .unwrap();
+        ctx.register_csv("customers", path("customers.csv"), Default::default())
+            .await
+            .unwrap();
         let json = JsonReadOptions::default().file_extension(".ndjson");
         ctx.register_json("events", path("events.ndjson"), json).await.unwrap();
         ctx.sql(sql).await.unwrap().collect().await.unwrap()
@@ -157,7 +188,9 @@ pub(super) fn rows(batches: &[RecordBatch]) -> Vec<String> {
         _ => cell.trim().to_owned(),
     };
     let lines = table.lines().filter(|line| line.starts_with('|')).skip(1);
-    lines.map(|line| line.split('|').map(cell).collect::<Vec<_>>().join("|")).collect()
+    lines
+        .map(|line| line.split('|').map(cell).collect::<Vec<_>>().join("|"))
+        .collect()
 }
 
 /// The same without an order.

@@ -40,24 +40,38 @@ pub(super) fn write(dir: &Path) -> BTreeMap<String, TableSpec> {
     }
     write_customers(&dir.join("customers.csv"), &mut numbers);
     write_events(&dir.join("events.ndjson"), &mut numbers);
-    [("orders", "orders"), ("customers", "customers.csv"), ("events", "events.ndjson")]
-        .map(|(name, path)| (name.to_owned(), table(&dir.join(path))))
-        .into()
+    [
+        ("orders", "orders"),
+        ("customers", "customers.csv"),
+        ("events", "events.ndjson"),
+    ]
+    .map(|(name, path)| (name.to_owned(), table(&dir.join(path))))
+    .into()
 }
 
 /// A table with nothing but a path.
 pub(super) fn table(path: &Path) -> TableSpec {
-    TableSpec { uri: format!("file://{}", path.display()), format: None, options: TableOptions::default() }
+    TableSpec {
+        uri: format!("file://{}", path.display()),
+        format: None,
+        options: TableOptions::default(),
+    }
 }
 
 fn write_orders(path: &Path, first: i64, numbers: &mut Numbers) {
     let rows = 4_000;
     let ids: Int64Array = (first..first + rows).collect();
-    let customers: Int64Array = (0..rows).map(|_| Some(numbers.below(1_500)).filter(|c| c % 13 != 0)).collect();
-    let prices: Decimal128Array = (0..rows).map(|_| Some(i128::from(numbers.below(100_000))).filter(|p| p % 17 != 0)).collect();
+    let customers: Int64Array = (0..rows)
+        .map(|_| Some(numbers.below(1_500)).filter(|c| c % 13 != 0))
+        .collect();
+    let prices: Decimal128Array = (0..rows)
+        .map(|_| Some(i128::from(numbers.below(100_000))).filter(|p| p % 17 != 0))
+        .collect();
     let weights: Float64Array = (0..rows).map(|_| Some(numbers.below(1_000) as f64 / 8.0)).collect();
     let days: Date32Array = (0..rows).map(|_| i32::try_from(9_000 + numbers.below(700)).ok()).collect();
-    let notes: StringArray = (0..rows).map(|_| Some(["urgent", "normal", "none", ""][numbers.below(4) as usize])).collect();
+    let notes: StringArray = (0..rows)
+        .map(|_| Some(["urgent", "normal", "none", ""][numbers.below(4) as usize]))
+        .collect();
     let columns: [(&str, ArrayRef); 6] = [
         ("id", Arc::new(ids)),
         ("customer", Arc::new(customers)),
@@ -78,7 +92,12 @@ fn write_customers(path: &Path, numbers: &mut Numbers) {
     for id in 0..2_000 {
         let segment = ["retail", "trade", "public", ""][numbers.below(4) as usize];
         let balance = numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
-        writeln!(text, "{id},Customer {id},{segment},{balance:.2},\"{}, {id}\"", "lorem ipsum dolor sit amet ".repeat(6)).unwrap();
+        writeln!(
+            text,
+            "{id},Customer {id},{segment},{balance:.2},\"{}, {id}\"",
+            "lorem ipsum dolor sit amet ".repeat(6)
+        )
+        .unwrap();
     }
     assert!(text.len() > 300_000);
     std::fs::write(path, text).unwrap();
@@ -91,8 +110,12 @@ fn write_events(path: &Path, numbers: &mut Numbers) {
         let order = order.map_or("null".to_owned(), |order| order.to_string());
         let kind = ["created", "paid", "shipped"][numbers.below(3) as usize];
         let tags = ["[]", "[\"a\"]", "[\"a\",\"b\"]"][numbers.below(3) as usize];
-        writeln!(text, "{{\"id\":{id},\"orders_id\":{order},\"kind\":\"{kind}\",\"tags\":{tags},\"at\":\"2024-01-{:02}\"}}", 1 + id % 28)
-            .unwrap();
+        writeln!(
+            text,
+            "{{\"id\":{id},\"orders_id\":{order},\"kind\":\"{kind}\",\"tags\":{tags},\"at\":\"2024-01-{:02}\"}}",
+            1 + id % 28
+        )
+        .unwrap();
     }
     assert!(text.len() > 300_000);
     std::fs::write(path, text).unwrap();

@@ -18,7 +18,11 @@ async fn failure_of(cluster: &mut Cluster, name: &str, content: &str, sql: &str)
     std::fs::write(&path, content).unwrap();
     cluster.tables.insert("t".to_owned(), table(&path));
     let graph = cluster.plan(sql, 3).await;
-    cluster.run(&graph, &mut |_, _| {}).await.err().unwrap_or_else(|| panic!("{sql} succeeded"))
+    cluster
+        .run(&graph, &mut |_, _| {})
+        .await
+        .err()
+        .unwrap_or_else(|| panic!("{sql} succeeded"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,13 +31,23 @@ async fn bad_data_is_the_users_and_the_file_is_named() {
     let late = format!("n\n{}oops\n", "1\n".repeat(20_000));
     for (name, content, sql) in [
         ("late.csv", late.as_str(), "SELECT sum(n) FROM t"),
-        ("ragged.csv", &format!("a,b\n{}1,2,3\n", "1,2\n".repeat(20_000)), "SELECT sum(a) FROM t"),
-        ("late.ndjson", &format!("{}{{\"n\": \"x\"}}\n", "{\"n\": 1}\n".repeat(20_000)), "SELECT sum(n) FROM t"),
+        (
+            "ragged.csv",
+            &format!("a,b\n{}1,2,3\n", "1,2\n".repeat(20_000)),
+            "SELECT sum(a) FROM t",
+        ),
+        (
+            "late.ndjson",
+            &format!("{}{{\"n\": \"x\"}}\n", "{\"n\": 1}\n".repeat(20_000)),
+            "SELECT sum(n) FROM t",
+        ),
         ("zero.csv", "n\n1\n0\n", "SELECT 1 / n FROM t"),
         ("word.csv", "s\nword\n", "SELECT CAST(s AS INT) FROM t"),
     ] {
         let failure = failure_of(&mut cluster, name, content, sql).await;
-        let Failure::User { code, detail } = &failure else { panic!("{name}: {failure:?}") };
+        let Failure::User { code, detail } = &failure else {
+            panic!("{name}: {failure:?}")
+        };
         assert_eq!(*code, ErrorCode::InvalidArgument);
         assert!(detail.contains(name), "{detail}");
     }
@@ -51,19 +65,36 @@ async fn a_file_that_is_gone_or_leads_outside_when_the_task_runs_is_refused() {
 
     std::fs::remove_file(&path).unwrap();
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
-    assert!(matches!(&failure, Some(Failure::User { code: ErrorCode::NotFound, detail }) if detail.contains("t.csv")), "{failure:?}");
+    assert!(
+        matches!(&failure, Some(Failure::User { code: ErrorCode::NotFound, detail }) if detail.contains("t.csv")),
+        "{failure:?}"
+    );
 
     std::os::unix::fs::symlink(&secret, &path).unwrap();
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
-    assert!(matches!(&failure, Some(Failure::User { code: ErrorCode::Forbidden, .. })), "{failure:?}");
+    assert!(
+        matches!(
+            &failure,
+            Some(Failure::User {
+                code: ErrorCode::Forbidden,
+                ..
+            })
+        ),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_or_cut_input_names_its_producer() {
     let cluster = Cluster::new();
-    let graph = cluster.plan("SELECT customer, count(*) FROM orders GROUP BY customer", 3).await;
+    let graph = cluster
+        .plan("SELECT customer, count(*) FROM orders GROUP BY customer", 3)
+        .await;
     let truth = cluster.truth("SELECT customer, count(*) FROM orders GROUP BY customer").await;
-    for damage in [|bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 8), |bytes: &mut Vec<u8>| bytes.fill(0)] {
+    for damage in [
+        |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 8),
+        |bytes: &mut Vec<u8>| bytes.fill(0),
+    ] {
         let mut left = 1;
         let (answer, seen) = cluster
             .run(&graph, &mut |files, task| {
@@ -95,7 +126,10 @@ async fn a_sort_larger_than_memory_spills_and_a_join_says_what_to_raise() {
     let join = format!("SELECT count(*), max(a.s) FROM ({wide}) a JOIN ({wide}) b ON a.id = b.id AND a.s = b.s");
     let graph = cluster.plan(&join, 1).await;
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
-    assert!(matches!(&failure, Some(Failure::Resources(text)) if text.contains("raise WORKER_MEMORY")), "{failure:?}");
+    assert!(
+        matches!(&failure, Some(Failure::Resources(text)) if text.contains("raise WORKER_MEMORY")),
+        "{failure:?}"
+    );
     assert_eq!(cluster.engine.memory_used(), 0, "a failed task gives its memory back");
 }
 
@@ -115,8 +149,19 @@ impl ShuffleSource for Broken {
 
 async fn run_reader(cluster: &Cluster, panics: bool, cancel: CancellationToken) -> (Failure, bool) {
     let graph = cluster.plan("SELECT note, count(*) FROM orders GROUP BY note", 2).await;
-    let task = TaskId { job: JobId::new_now(), stage: 1, partition: 0, attempt: 0 };
-    let producers = vec![api::task::Producer { attempt: 0, address: "here:1".to_owned() }; 2];
+    let task = TaskId {
+        job: JobId::new_now(),
+        stage: 1,
+        partition: 0,
+        attempt: 0,
+    };
+    let producers = vec![
+        api::task::Producer {
+            attempt: 0,
+            address: "here:1".to_owned()
+        };
+        2
+    ];
     let run = RunTask {
         task,
         plan: graph.stages[1].plan.clone(),
@@ -128,7 +173,9 @@ async fn run_reader(cluster: &Cluster, panics: bool, cancel: CancellationToken) 
     };
     let failure = cluster.engine.run_task(run).await.unwrap_err();
     let job_dir = cluster.shuffle.attempt(&task);
-    let left = job_dir.parent().is_some_and(|dir| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()));
+    let left = job_dir
+        .parent()
+        .is_some_and(|dir| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()));
     (failure, left)
 }
 
@@ -136,7 +183,10 @@ async fn run_reader(cluster: &Cluster, panics: bool, cancel: CancellationToken) 
 async fn a_panic_fails_the_task_and_nothing_else() {
     let cluster = Cluster::new();
     let (failure, left) = run_reader(&cluster, true, CancellationToken::new()).await;
-    assert!(matches!(&failure, Failure::Retryable(text) if text.contains("a poisoned input")), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Retryable(text) if text.contains("a poisoned input")),
+        "{failure:?}"
+    );
     assert!(!left, "a failed task leaves files");
     assert_eq!(rows(&cluster.query("SELECT count(*) FROM orders", 2).await).len(), 1);
 }
@@ -163,7 +213,15 @@ async fn a_damaged_plan_is_a_failure_and_no_panic() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     graph.stages[0].plan = bytes.into();
-    let task = TaskId { job: JobId::new_now(), stage: 0, partition: 0, attempt: 0 };
+    let task = TaskId {
+        job: JobId::new_now(),
+        stage: 0,
+        partition: 0,
+        attempt: 0,
+    };
     let failure = cluster.run_task(&graph, task, &BTreeMap::new()).await.unwrap_err();
-    assert!(matches!(&failure, Failure::Retryable(text) if text.contains("checksum")), "{failure:?}");
+    assert!(
+        matches!(&failure, Failure::Retryable(text) if text.contains("checksum")),
+        "{failure:?}"
+    );
 }

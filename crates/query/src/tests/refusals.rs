@@ -7,7 +7,12 @@ use super::data::table;
 use crate::Error;
 
 async fn refused(cluster: &Cluster, sql: &str) -> Error {
-    cluster.engine.plan_sql(sql, &cluster.tables, 3).await.err().unwrap_or_else(|| panic!("accepted: {sql:.80}"))
+    cluster
+        .engine
+        .plan_sql(sql, &cluster.tables, 3)
+        .await
+        .err()
+        .unwrap_or_else(|| panic!("accepted: {sql:.80}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +31,10 @@ async fn bad_sql_is_explained_in_the_engines_words() {
         ("SELECT 'abc", "SQL"),
     ] {
         let error = refused(&cluster, sql).await;
-        assert!(matches!(&error, Error::Invalid(text) if text.contains(words)), "{sql}: {error}");
+        assert!(
+            matches!(&error, Error::Invalid(text) if text.contains(words)),
+            "{sql}: {error}"
+        );
     }
 }
 
@@ -96,11 +104,18 @@ async fn tables_outside_the_data_directories_or_missing_say_so() {
         ("s3://bucket/a.csv".to_owned(), 400, "file:///"),
         (at("a.csv?x=1"), 400, "query"),
     ] {
-        let spec = TableSpec { uri: uri.clone(), format: None, options: TableOptions::default() };
+        let spec = TableSpec {
+            uri: uri.clone(),
+            format: None,
+            options: TableOptions::default(),
+        };
         cluster.tables.insert("t".to_owned(), spec);
         let error = refused(&cluster, "SELECT * FROM t").await;
         assert_eq!(error.code().status(), code, "{uri}: {error}");
-        assert!(error.to_string().contains(words) && error.to_string().contains("table \"t\""), "{uri}: {error}");
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains("table \"t\""),
+            "{uri}: {error}"
+        );
     }
 }
 
@@ -113,7 +128,12 @@ async fn options_and_odd_names_work() {
         ("plain.csv", "1,a\n2,b\n", None, csv(Some(false), None)),
         ("semi.csv", "n;s\n1;a\n2;b\n", None, csv(None, Some(';'))),
         ("tabs.tsv", "n\ts\n1\ta\n2\tb\n", None, csv(None, None)),
-        ("lines.txt", "{\"n\":1}\n{\"n\":2}\n", Some(TableFormat::Ndjson), csv(None, None)),
+        (
+            "lines.txt",
+            "{\"n\":1}\n{\"n\":2}\n",
+            Some(TableFormat::Ndjson),
+            csv(None, None),
+        ),
         ("lines.jsonl", "{\"n\":1}\n{\"n\":2}\n", None, csv(None, None)),
         ("lines.json", "{\"n\":1}\n{\"n\":2}\n", None, csv(None, None)),
         ("odd [1] *?#%41 é.csv", "n\n1\n2\n", None, csv(None, None)),
@@ -129,7 +149,10 @@ async fn options_and_odd_names_work() {
     }
     let path = data.join("plain.csv");
     for (delimiter, words) in [('é', "ASCII"), ('"', "quote")] {
-        let spec = TableSpec { options: csv(None, Some(delimiter)), ..table(&path) };
+        let spec = TableSpec {
+            options: csv(None, Some(delimiter)),
+            ..table(&path)
+        };
         cluster.tables.insert("t".to_owned(), spec);
         assert!(refused(&cluster, "SELECT * FROM t").await.to_string().contains(words));
     }
@@ -138,7 +161,12 @@ async fn options_and_odd_names_work() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn columns_of_one_name_are_told_apart() {
     let cluster = Cluster::new();
-    let graph = cluster.plan("SELECT a.id, b.id, a.id AS id_2, 1 FROM orders a JOIN orders b ON a.id = b.id", 3).await;
+    let graph = cluster
+        .plan(
+            "SELECT a.id, b.id, a.id AS id_2, 1 FROM orders a JOIN orders b ON a.id = b.id",
+            3,
+        )
+        .await;
     let names: Vec<_> = graph.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["id", "id_3", "id_2", "Int64(1)"]);
 }
@@ -146,10 +174,18 @@ async fn columns_of_one_name_are_told_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scalar_subquery_of_many_rows_is_an_error_and_never_more_rows() {
     let cluster = Cluster::new();
-    let graph = cluster.plan("SELECT id FROM orders WHERE customer = (SELECT id FROM customers WHERE id < 5)", 3).await;
+    let graph = cluster
+        .plan(
+            "SELECT id FROM orders WHERE customer = (SELECT id FROM customers WHERE id < 5)",
+            3,
+        )
+        .await;
     assert!(graph.stages[0].display.starts_with("runs as one task"));
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
-    assert!(matches!(&failure, Some(crate::Failure::User { detail, .. }) if detail.contains("row")), "{failure:?}");
+    assert!(
+        matches!(&failure, Some(crate::Failure::User { detail, .. }) if detail.contains("row")),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +193,10 @@ async fn deep_and_long_queries_are_planned_or_refused_but_never_crash() {
     let cluster = Cluster::new();
     let deep = [
         format!("SELECT {}", vec!["1"; 10_000].join(" + ")),
-        format!("SELECT id FROM orders WHERE {}", (0..10_000).map(|n| format!("id = {n}")).collect::<Vec<_>>().join(" OR ")),
+        format!(
+            "SELECT id FROM orders WHERE {}",
+            (0..10_000).map(|n| format!("id = {n}")).collect::<Vec<_>>().join(" OR ")
+        ),
         format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000)),
         format!("SELECT {}1{}", "abs(".repeat(10_000), ")".repeat(10_000)),
         format!("{}SELECT 1{}", "SELECT * FROM (".repeat(5_000), ")".repeat(5_000)),
@@ -168,7 +207,10 @@ async fn deep_and_long_queries_are_planned_or_refused_but_never_crash() {
     }
     let long = format!("SELECT '{}'", "x".repeat(300_000));
     assert!(matches!(refused(&cluster, &long).await, Error::TooLarge(_)));
-    assert!(matches!(refused(&cluster, &format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500))).await, Error::Invalid(_)));
+    assert!(matches!(
+        refused(&cluster, &format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500))).await,
+        Error::Invalid(_)
+    ));
 
     // As deep as is accepted: must plan and run.
     let chain = format!("SELECT {} AS n", vec!["1"; 950].join(" + "));

@@ -14,7 +14,10 @@ async fn volatile_functions_and_unordered_limits_are_marked() {
         ("SELECT uuid(), count(*) n FROM orders GROUP BY note", false),
         ("SELECT id FROM orders LIMIT 10", false),
         ("SELECT count(*) FROM (SELECT id FROM orders LIMIT 100)", false),
-        ("SELECT a.id FROM orders a JOIN (SELECT id, random() r FROM customers) b ON a.id = b.id WHERE r < 0.5", false),
+        (
+            "SELECT a.id FROM orders a JOIN (SELECT id, random() r FROM customers) b ON a.id = b.id WHERE r < 0.5",
+            false,
+        ),
     ] {
         let graph = cluster.plan(sql, 3).await;
         assert_eq!(graph.stages.iter().all(|stage| stage.deterministic), deterministic, "{sql}");
