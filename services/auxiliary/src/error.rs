@@ -1,7 +1,6 @@
 //! Why an auxiliary cannot start or go on.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Failure of an auxiliary as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -20,17 +19,6 @@ pub enum Error {
         /// Why.
         #[source]
         source: store::blob::Error,
-    },
-    /// The control store cannot be opened.
-    #[error("the control store cannot be used")]
-    Control(#[from] control::Error),
-    /// The control store did not answer for too long.
-    #[error("the control store at {at} did not answer within {waited:?}")]
-    ControlSilent {
-        /// Where it should be.
-        at: String,
-        /// How long it was waited for.
-        waited: Duration,
     },
     /// The cluster does not admit this node.
     #[error(transparent)]

@@ -12,7 +12,8 @@ mod metrics;
 mod settings;
 mod start;
 
+pub use cluster::ControlEngine;
 pub use error::Error;
 pub use handle::Handle;
-pub use settings::{ControlEngine, Settings};
+pub use settings::Settings;
 pub use start::{start, start_with};

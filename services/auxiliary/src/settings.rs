@@ -4,20 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api::NodeId;
+use cluster::ControlEngine;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, List, Secret};
 use telemetry::LogFormat;
-
-/// Which engine keeps the control store; not needed with `MASTER_ADDRESS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ControlEngine {
-    /// The masters keep it.
-    #[default]
-    Raft,
-    /// An etcd cluster keeps it.
-    Etcd,
-}
 
 /// Settings of an auxiliary; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

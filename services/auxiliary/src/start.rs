@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use api::cache::MAX_FRAME_BYTES;
 use api::member::{Member, Role};
 use api::{BootId, NodeId};
-use cluster::{ControlEndpoints, LEASE_TTL, Registration, View, join};
-use control::{ControlSettings, ControlStore, Instrumented};
+use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Registration, View, Whereabouts, find_control};
+use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use store::blob::BlobStore;
@@ -23,12 +23,8 @@ use crate::app::batch::Batches;
 use crate::app::gate::Gate;
 use crate::background::{follow_ring, sweep};
 use crate::metrics::{CacheCollector, CacheMetrics};
-use crate::{ControlEngine, Error, Handle, Settings, http};
+use crate::{Error, Handle, Settings, http};
 
-/// Longest wait for a master or the control store when the node starts: the whole stack may be starting.
-const STARTUP_WAIT: Duration = Duration::from_secs(60);
-/// Pause between attempts.
-const RETRY: Duration = Duration::from_millis(500);
 /// Uploads of large blobs take their time; callers have deadlines of their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Room for what a frame has besides a largest value.
@@ -44,7 +40,7 @@ pub async fn start(settings: Settings) -> Result<Handle, Error> {
     let registry = new_registry();
     let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
     let node = Foundation::lay(&settings, registry).await?;
-    let store = connect(&settings, &peers).await?;
+    let store = find_control(&whereabouts(&settings), &peers).await?;
     node.build(&settings, store).await
 }
 
@@ -210,43 +206,14 @@ fn member(settings: &Settings, address: SocketAddr) -> Result<Member, Error> {
     })
 }
 
-/// Finds the control store and opens it.
-async fn connect(settings: &Settings, peers: &PeerClient) -> Result<Arc<dyn ControlStore>, Error> {
-    let endpoints = match (&settings.master_address, settings.control_store) {
-        (Some(address), _) => ask_master(peers, address).await?,
-        (None, ControlEngine::Raft) => ControlEndpoints::Remote {
+fn whereabouts(settings: &Settings) -> Whereabouts {
+    match (&settings.master_address, settings.control_store) {
+        (Some(address), _) => Whereabouts::Master(address.clone()),
+        (None, ControlEngine::Raft) => Whereabouts::Control(ControlEndpoints::Remote {
             masters: settings.masters.0.clone(),
-        },
-        (None, ControlEngine::Etcd) => ControlEndpoints::Etcd {
+        }),
+        (None, ControlEngine::Etcd) => Whereabouts::Control(ControlEndpoints::Etcd {
             endpoints: settings.etcd_endpoints.0.clone(),
-        },
-    };
-    let (at, settings) = match endpoints {
-        ControlEndpoints::Etcd { endpoints } => (endpoints.join(", "), ControlSettings::Etcd { endpoints }),
-        ControlEndpoints::Remote { masters } => (
-            masters.join(", "),
-            ControlSettings::Remote {
-                client: peers.clone(),
-                masters,
-            },
-        ),
-    };
-    let opened = tokio::time::timeout(STARTUP_WAIT, control::connect(settings)).await;
-    Ok(opened.map_err(|_| Error::ControlSilent {
-        at,
-        waited: STARTUP_WAIT,
-    })??)
-}
-
-/// Masters may still be starting; one that answers and refuses will refuse again.
-async fn ask_master(peers: &PeerClient, address: &str) -> Result<ControlEndpoints, Error> {
-    let give_up = tokio::time::Instant::now() + STARTUP_WAIT;
-    loop {
-        match join(peers, address).await {
-            Ok(answer) => return Ok(answer.control),
-            Err(error) if error.is_final() || tokio::time::Instant::now() >= give_up => return Err(error.into()),
-            Err(error) => tracing::warn!(%error, "not admitted yet"),
-        }
-        tokio::time::sleep(RETRY).await;
+        }),
     }
 }

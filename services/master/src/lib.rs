@@ -10,6 +10,7 @@ mod http;
 mod settings;
 mod start;
 
+pub use cluster::ControlEngine;
 pub use handle::Handle;
-pub use settings::{ControlEngine, Settings};
+pub use settings::Settings;
 pub use start::start;

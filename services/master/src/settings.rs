@@ -5,20 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::NodeId;
+use cluster::ControlEngine;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
-
-/// Which engine keeps the control store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ControlEngine {
-    /// Built in: this master keeps it on its own disk.
-    #[default]
-    Raft,
-    /// An etcd cluster keeps it.
-    Etcd,
-}
 
 /// Settings of a master; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

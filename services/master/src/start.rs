@@ -87,12 +87,17 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let keeper = RingKeeper::new(
         store,
         Arc::clone(&view),
-        peers,
+        peers.clone(),
         policy,
         settings.health_check_interval.0,
         &registry,
     );
     spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
+    let known = Arc::clone(&view);
+    tasks.supervise("departed-peers", move |stop| {
+        let (view, peers) = (Arc::clone(&known), peers.clone());
+        async move { view.forget_departed(peers, stop).await }
+    });
     let ready = readiness.clone();
     tasks.supervise("readiness", move |_| {
         let (view, ready) = (Arc::clone(&view), ready.clone());

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use api::NodeId;
 use transport::server::BindError;
@@ -37,17 +36,6 @@ pub enum Error {
     /// The cluster does not admit this node.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// The control store refuses.
-    #[error(transparent)]
-    Control(#[from] control::Error),
-    /// The control store does not answer.
-    #[error("the control store at {at} did not answer within {waited:?}")]
-    ControlSilent {
-        /// Where it should be.
-        at: String,
-        /// How long was waited.
-        waited: Duration,
-    },
     /// Another process took this node's id.
     #[error("another process has taken NODE_ID {0}; give each node an id of its own")]
     Superseded(NodeId),

@@ -22,7 +22,8 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::ControlEngine;
 pub use error::Error;
 pub use handle::Handle;
-pub use settings::{ControlEngine, Settings};
+pub use settings::Settings;
 pub use start::{start, start_with};

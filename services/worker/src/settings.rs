@@ -4,23 +4,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api::NodeId;
+use cluster::ControlEngine;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, List, Secret};
 use telemetry::LogFormat;
 
 /// Least memory queries can work with: a sort needs room for what it merges.
 const LEAST_MEMORY: u64 = 64 << 20;
-
-/// Which engine keeps the control store; not needed with `MASTER_ADDRESS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ControlEngine {
-    /// The masters keep it.
-    #[default]
-    Raft,
-    /// An etcd cluster keeps it.
-    Etcd,
-}
 
 /// Settings of a worker; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::member::{Member, Role};
 use api::{BootId, NodeId};
-use cluster::{ControlEndpoints, LEASE_TTL, Registration, View, join};
-use control::{ControlSettings, ControlStore, Instrumented};
+use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Registration, View, Whereabouts, find_control};
+use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use query::{DataDirs, Engine, EngineSettings, ShuffleDir};
@@ -21,12 +21,8 @@ use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
 use crate::app::{Compute, Dependencies, Worker};
 use crate::background::poll;
 use crate::metrics::WorkerMetrics;
-use crate::{ControlEngine, Error, Handle, Settings, http};
+use crate::{Error, Handle, Settings, http};
 
-/// Longest wait for a master or the control store when the node starts: the whole stack may be starting.
-const STARTUP_WAIT: Duration = Duration::from_secs(60);
-/// Pause between attempts.
-const RETRY: Duration = Duration::from_millis(500);
 /// A shuffle file is opened at once; its bytes may take as long as their reader does.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Nobody sends a worker anything large.
@@ -39,7 +35,7 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 pub async fn start(settings: Settings) -> Result<Handle, Error> {
     refuse(&settings::Settings::problems(&settings))?;
     let node = Foundation::lay(&settings).await?;
-    let store = connect(&settings, &node.peers).await?;
+    let store = find_control(&whereabouts(&settings), &node.peers).await?;
     node.build(&settings, store).await
 }
 
@@ -77,9 +73,16 @@ impl Foundation {
         let listener = bind((settings.bind, settings.port).into(), "PORT").await?;
         let address = listener.local_addr().map_err(|source| {
             let address = (settings.bind, settings.port).into();
-            BindError::Other { address, setting: "PORT", source }
+            BindError::Other {
+                address,
+                setting: "PORT",
+                source,
+            }
         })?;
-        let unusable = |source| Error::WorkDir { directory: settings.work_dir.clone(), source };
+        let unusable = |source| Error::WorkDir {
+            directory: settings.work_dir.clone(),
+            source,
+        };
         let lock = lock(&settings.work_dir)?;
         let shuffle = ShuffleDir::create_empty(settings.work_dir.join("shuffle")).map_err(unusable)?;
         let engine = Engine::try_new(EngineSettings {
@@ -92,11 +95,29 @@ impl Foundation {
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
         let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
-        Ok(Self { registry, peers, listener, address, lock, shuffle, engine, compute })
+        Ok(Self {
+            registry,
+            peers,
+            listener,
+            address,
+            lock,
+            shuffle,
+            engine,
+            compute,
+        })
     }
 
     async fn build(self, settings: &Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
-        let Self { registry, peers, listener, address, lock, shuffle, engine, compute } = self;
+        let Self {
+            registry,
+            peers,
+            listener,
+            address,
+            lock,
+            shuffle,
+            engine,
+            compute,
+        } = self;
         let (tasks, readiness) = (Tasks::new(), Readiness::default());
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
@@ -113,7 +134,12 @@ impl Foundation {
             metrics,
         });
         let routes = http::routes(Arc::clone(&worker), registry.clone(), readiness.clone());
-        let layers = Layers::new(HttpMetrics::new(&registry), REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
+        let layers = Layers::new(
+            HttpMetrics::new(&registry),
+            REQUEST_TIMEOUT,
+            MAX_BODY_BYTES,
+            settings.max_in_flight,
+        );
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         let follow = Arc::clone(&view);
@@ -158,13 +184,25 @@ impl Foundation {
             }
         });
         tracing::info!(%id, %address, slots = settings.worker_slots, memory = %settings.worker_memory, "worker started");
-        Ok(Handle { id, address, tasks, readiness, registry, standing, worker, lock })
+        Ok(Handle {
+            id,
+            address,
+            tasks,
+            readiness,
+            registry,
+            standing,
+            worker,
+            lock,
+        })
     }
 }
 
 /// Makes the working directory ours for as long as the file is open.
 fn lock(directory: &Path) -> Result<File, Error> {
-    let unusable = |source| Error::WorkDir { directory: directory.to_owned(), source };
+    let unusable = |source| Error::WorkDir {
+        directory: directory.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(directory).map_err(unusable)?;
     let file = File::create(directory.join("lock")).map_err(unusable)?;
     match file.try_lock() {
@@ -189,32 +227,14 @@ fn member(settings: &Settings, address: SocketAddr) -> Result<Member, Error> {
     })
 }
 
-/// Finds the control store and opens it.
-async fn connect(settings: &Settings, peers: &PeerClient) -> Result<Arc<dyn ControlStore>, Error> {
-    let endpoints = match (&settings.master_address, settings.control_store) {
-        (Some(address), _) => ask_master(peers, address).await?,
-        (None, ControlEngine::Raft) => ControlEndpoints::Remote { masters: settings.masters.0.clone() },
-        (None, ControlEngine::Etcd) => ControlEndpoints::Etcd { endpoints: settings.etcd_endpoints.0.clone() },
-    };
-    let (at, settings) = match endpoints {
-        ControlEndpoints::Etcd { endpoints } => (endpoints.join(", "), ControlSettings::Etcd { endpoints }),
-        ControlEndpoints::Remote { masters } => {
-            (masters.join(", "), ControlSettings::Remote { client: peers.clone(), masters })
-        }
-    };
-    let opened = tokio::time::timeout(STARTUP_WAIT, control::connect(settings)).await;
-    Ok(opened.map_err(|_| Error::ControlSilent { at, waited: STARTUP_WAIT })??)
-}
-
-/// Masters may still be starting; one that answers and refuses will refuse again.
-async fn ask_master(peers: &PeerClient, address: &str) -> Result<ControlEndpoints, Error> {
-    let give_up = tokio::time::Instant::now() + STARTUP_WAIT;
-    loop {
-        match join(peers, address).await {
-            Ok(answer) => return Ok(answer.control),
-            Err(error) if error.is_final() || tokio::time::Instant::now() >= give_up => return Err(error.into()),
-            Err(error) => tracing::warn!(%error, "not admitted yet"),
-        }
-        tokio::time::sleep(RETRY).await;
+fn whereabouts(settings: &Settings) -> Whereabouts {
+    match (&settings.master_address, settings.control_store) {
+        (Some(address), _) => Whereabouts::Master(address.clone()),
+        (None, ControlEngine::Raft) => Whereabouts::Control(ControlEndpoints::Remote {
+            masters: settings.masters.0.clone(),
+        }),
+        (None, ControlEngine::Etcd) => Whereabouts::Control(ControlEndpoints::Etcd {
+            endpoints: settings.etcd_endpoints.0.clone(),
+        }),
     }
 }

@@ -7,7 +7,8 @@ use api::member::{Member, Role};
 use cluster::{ControlEndpoints, JoinAnswer, Leader, Snapshot, View};
 use lifecycle::{TaskStatus, Tasks};
 
-use crate::settings::{ControlEngine, Settings};
+use crate::Settings;
+use cluster::ControlEngine;
 
 /// The cluster as this master sees it.
 #[derive(Debug)]

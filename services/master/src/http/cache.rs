@@ -37,7 +37,7 @@ pub(super) struct Options {
 }
 
 /// Read an entry.
-#[utoipa::path(get, path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
+#[utoipa::path(get, operation_id = "cache_get", path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
     responses((status = 200, description = "The value"), (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn get(
     State(app): State<AppState>,
@@ -50,7 +50,7 @@ async fn get(
 }
 
 /// Whether there is an entry, and its metadata.
-#[utoipa::path(head, path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
+#[utoipa::path(head, operation_id = "cache_head", path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
     responses((status = 200, description = "There is an entry"), (status = 404)))]
 async fn head(
     state: State<AppState>,
@@ -62,7 +62,7 @@ async fn head(
 }
 
 /// Write an entry.
-#[utoipa::path(put, path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+#[utoipa::path(put, operation_id = "cache_put", path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, description = "New"), (status = 200, description = "Replaced"), (status = 412, body = Problem), (status = 413, body = Problem)))]
 async fn put(
     State(app): State<AppState>,
@@ -86,7 +86,7 @@ async fn put(
 }
 
 /// Remove an entry.
-#[utoipa::path(delete, path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
+#[utoipa::path(delete, operation_id = "cache_delete", path = "/cache/{key}", tag = "cache", params(("key" = String, Path), Options),
     responses((status = 204, description = "Removed"), (status = 404, body = Problem)))]
 async fn delete(
     State(app): State<AppState>,

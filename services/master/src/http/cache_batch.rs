@@ -32,7 +32,7 @@ struct Options {
 }
 
 /// Many operations at once; each succeeds or fails alone, those of one key are applied in order.
-#[utoipa::path(post, path = "/cache/_batch", tag = "cache", params(Options), request_body = BatchRequest,
+#[utoipa::path(post, operation_id = "cache_batch", path = "/cache/_batch", tag = "cache", params(Options), request_body = BatchRequest,
     responses((status = 200, body = BatchResponse), (status = 400, body = Problem)))]
 async fn batch(
     State(app): State<AppState>,

@@ -1,7 +1,7 @@
 //! `/cache/?key=&value=`: the form of the original design, JSON answers.
 
-use api::Problem;
 use api::cache::Entry;
+use api::{ErrorCode, Problem};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -73,14 +73,14 @@ struct Counter {
 }
 
 /// Read an entry by query.
-#[utoipa::path(get, path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+#[utoipa::path(get, operation_id = "cache_get_by_query", path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
 async fn get(State(app): State<AppState>, ApiQuery(named): ApiQuery<Named>, headers: HeaderMap) -> Result<Json<Entry>, ApiError> {
     let operation = operation(named.key.clone(), named.ns.as_deref(), &headers, Action::Get)?;
     Ok(Json(entry(named.key, app.cache.execute(operation).await?, 0)?))
 }
 
 /// Write an entry by query.
-#[utoipa::path(put, path = "/cache/", tag = "cache", params(Valued), responses((status = 200, body = Entry), (status = 400, body = Problem)))]
+#[utoipa::path(put, operation_id = "cache_put_by_query", path = "/cache/", tag = "cache", params(Valued), responses((status = 200, body = Entry), (status = 400, body = Problem)))]
 async fn put(
     State(app): State<AppState>,
     ApiQuery(valued): ApiQuery<Valued>,
@@ -88,6 +88,11 @@ async fn put(
 ) -> Result<Json<Entry>, ApiError> {
     let expires_at_ms = params::expires_at_ms(valued.ttl.as_deref().map(params::ttl).transpose()?);
     let condition = params::condition(&headers)?;
+    if valued.value.len() > app.max_value_bytes {
+        let (bytes, limit) = (valued.value.len(), app.max_value_bytes);
+        let detail = format!("the value has {bytes} bytes; at most {limit} are allowed");
+        return Err(ApiError::new(ErrorCode::TooLarge, detail));
+    }
     let action = Action::Put {
         value: valued.value.into(),
         content_type: String::new(),
@@ -99,7 +104,7 @@ async fn put(
 }
 
 /// Remove an entry by query.
-#[utoipa::path(delete, path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+#[utoipa::path(delete, operation_id = "cache_delete_by_query", path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
 async fn delete(
     State(app): State<AppState>,
     ApiQuery(named): ApiQuery<Named>,
@@ -113,14 +118,21 @@ async fn delete(
 }
 
 /// Add to a counter; an absent one starts at 0.
-#[utoipa::path(post, path = "/cache/_incr", tag = "cache", params(Counted), responses((status = 200, body = Counter), (status = 409, body = Problem)))]
+#[utoipa::path(post, operation_id = "cache_incr", path = "/cache/_incr", tag = "cache", params(Counted), responses((status = 200, body = Counter), (status = 409, body = Problem)))]
 async fn incr(
     State(app): State<AppState>,
     ApiQuery(counted): ApiQuery<Counted>,
     headers: HeaderMap,
 ) -> Result<Json<Counter>, ApiError> {
     let operation = operation(counted.key, counted.ns.as_deref(), &headers, Action::Incr { by: counted.by })?;
-    match app.cache.execute(operation).await?.outcome {
+    // The key and the number were checked above: what the owner finds invalid is what the key holds.
+    let answer = app.cache.execute(operation).await.map_err(|mut failure| {
+        if failure.code == ErrorCode::InvalidArgument {
+            failure.code = ErrorCode::Conflict;
+        }
+        failure
+    });
+    match answer?.outcome {
         Outcome::Counter { value, .. } => Ok(Json(Counter { value })),
         other => Err(cache::unexpected(&other)),
     }

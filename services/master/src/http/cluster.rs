@@ -52,7 +52,7 @@ struct Node {
 }
 
 /// Nodes, leader and ring.
-#[utoipa::path(get, path = "/nodes", tag = "operations", responses((status = 200, body = Nodes)))]
+#[utoipa::path(get, operation_id = "nodes", path = "/nodes", tag = "operations", responses((status = 200, body = Nodes)))]
 async fn nodes(State(app): State<AppState>) -> Json<Nodes> {
     let nodes = app.nodes.list().into_iter().map(|node| Node {
         member: node.member,
@@ -99,7 +99,7 @@ struct KeyOwner {
 }
 
 /// Which auxiliaries own a key.
-#[utoipa::path(get, path = "/ring", tag = "operations", params(Placed), responses((status = 200, body = Placement), (status = 400, body = Problem)))]
+#[utoipa::path(get, operation_id = "ring", path = "/ring", tag = "operations", params(Placed), responses((status = 200, body = Placement), (status = 400, body = Problem)))]
 async fn ring(
     State(app): State<AppState>,
     ApiQuery(placed): ApiQuery<Placed>,
@@ -123,7 +123,7 @@ async fn ring(
 }
 
 /// Tells a node that joins where the control store is; wants the cluster token.
-#[utoipa::path(post, path = "/cluster/join", tag = "operations", params(("x-cluster-token" = String, Header)),
+#[utoipa::path(post, operation_id = "cluster_join", path = "/cluster/join", tag = "operations", params(("x-cluster-token" = String, Header)),
     responses((status = 200, description = "Where the control store is"), (status = 401, body = Problem)))]
 async fn join(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<JoinAnswer>, ApiError> {
     if !app.is_cluster_token(headers.get(headers::CLUSTER_TOKEN).map_or(&[], |sent| sent.as_bytes())) {

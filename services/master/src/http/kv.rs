@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
     /// `stale` reads what this master knows; otherwise the read is linearizable.
+    #[param(inline)]
     consistency: Option<Freshness>,
 }
 
@@ -74,6 +75,7 @@ struct ListOptions {
     /// Only keys after this one: `next` of the page before.
     after: Option<String>,
     /// `stale` reads what this master knows; otherwise the read is linearizable.
+    #[param(inline)]
     consistency: Option<Freshness>,
 }
 
@@ -119,7 +121,7 @@ struct Listing {
 }
 
 /// Read a key.
-#[utoipa::path(get, path = "/kv/{key}", tag = "kv", params(("key" = String, Path), ReadOptions),
+#[utoipa::path(get, operation_id = "kv_get", path = "/kv/{key}", tag = "kv", params(("key" = String, Path), ReadOptions),
     responses((status = 200, description = "The value"), (status = 404, body = Problem)))]
 async fn get(
     State(app): State<AppState>,
@@ -139,7 +141,7 @@ async fn get(
 }
 
 /// Write a key; acknowledged when durable.
-#[utoipa::path(put, path = "/kv/{key}", tag = "kv", params(("key" = String, Path), WriteOptions), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+#[utoipa::path(put, operation_id = "kv_put", path = "/kv/{key}", tag = "kv", params(("key" = String, Path), WriteOptions), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, description = "New"), (status = 200, description = "Replaced"), (status = 412, body = Problem)))]
 async fn put(
     State(app): State<AppState>,
@@ -155,14 +157,14 @@ async fn put(
 }
 
 /// Remove a key.
-#[utoipa::path(delete, path = "/kv/{key}", tag = "kv", params(("key" = String, Path)),
+#[utoipa::path(delete, operation_id = "kv_delete", path = "/kv/{key}", tag = "kv", params(("key" = String, Path)),
     responses((status = 204, description = "Removed"), (status = 404, body = Problem), (status = 412, body = Problem)))]
 async fn delete(State(app): State<AppState>, ApiPath(key): ApiPath<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     written(app.kv.delete(&params::key(key)?, params::condition(&headers)?).await?)
 }
 
 /// List keys.
-#[utoipa::path(get, path = "/kv", tag = "kv", params(ListOptions), responses((status = 200, body = Listing)))]
+#[utoipa::path(get, operation_id = "kv_list", path = "/kv", tag = "kv", params(ListOptions), responses((status = 200, body = Listing)))]
 async fn list(State(app): State<AppState>, ApiQuery(options): ApiQuery<ListOptions>) -> Result<Json<Listing>, ApiError> {
     let limit = options.limit.unwrap_or(MAX_ITEMS);
     if !(1..=MAX_ITEMS).contains(&limit) {

@@ -101,7 +101,7 @@ enum StepResult {
 }
 
 /// Compare several keys, then take one of two lists of steps, atomically.
-#[utoipa::path(post, path = "/kv/_txn", tag = "kv", request_body = Request, responses((status = 200, body = Answer), (status = 400, body = Problem)))]
+#[utoipa::path(post, operation_id = "kv_txn", path = "/kv/_txn", tag = "kv", request_body = Request, responses((status = 200, body = Answer), (status = 400, body = Problem)))]
 async fn txn(State(app): State<AppState>, ApiJson(request): ApiJson<Request>) -> Result<Json<Answer>, ApiError> {
     let counts = [request.compare.len(), request.then.len(), request.otherwise.len()];
     if counts.iter().any(|count| *count > MAX_STEPS) {

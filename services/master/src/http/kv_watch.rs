@@ -39,7 +39,7 @@ struct Options {
 
 /// Watch changes. Events `put` (an item) and `delete` (`key`, `revision`) carry the revision as id; `compacted` says that
 /// the revision asked for is gone: list again.
-#[utoipa::path(get, path = "/kv/_watch", tag = "kv", params(Options), responses((status = 200, description = "text/event-stream"), (status = 409, body = Problem)))]
+#[utoipa::path(get, operation_id = "kv_watch", path = "/kv/_watch", tag = "kv", params(Options), responses((status = 200, description = "text/event-stream"), (status = 409, body = Problem)))]
 async fn watch(
     State(app): State<AppState>,
     ApiQuery(options): ApiQuery<Options>,

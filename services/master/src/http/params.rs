@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::cache::Condition;
-use api::{Key, headers};
+use api::key::InvalidKey;
+use api::{ErrorCode, Key, headers};
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use transport::ApiError;
@@ -16,7 +17,13 @@ const MAX_NAMESPACE_BYTES: usize = 128;
 
 /// A key from a path or a query.
 pub(super) fn key(text: String) -> Result<Key, ApiError> {
-    Key::try_new(text).map_err(|error| ApiError::invalid(error.to_string()))
+    Key::try_new(text).map_err(|error| {
+        let code = match error {
+            InvalidKey::TooLong(_) => ErrorCode::TooLarge,
+            InvalidKey::Empty | InvalidKey::NotUtf8 => ErrorCode::InvalidArgument,
+        };
+        ApiError::new(code, error.to_string())
+    })
 }
 
 /// A time to live: seconds (`60`, `1.5`) or a duration (`5m`).

@@ -32,12 +32,28 @@ impl Executor {
     pub(super) async fn execute(&self, assignment: Assignment, cancel: CancellationToken) -> Outcome {
         let span = info_span!("work", id = ?assignment.work());
         let outcome = match assignment {
-            Assignment::Plan { job, query, tables, target_partitions, .. } => {
-                self.plan(job, query, tables, target_partitions, &cancel).instrument(span).await.map(Outcome::Planned)
-            }
-            Assignment::Run { task, inputs, last, partitions } => {
+            Assignment::Plan {
+                job,
+                query,
+                tables,
+                target_partitions,
+                ..
+            } => self
+                .plan(job, query, tables, target_partitions, &cancel)
+                .instrument(span)
+                .await
+                .map(Outcome::Planned),
+            Assignment::Run {
+                task,
+                inputs,
+                last,
+                partitions,
+            } => {
                 let result_of = last.then_some(partitions);
-                self.run(task, inputs, result_of, cancel).instrument(span).await.map(Outcome::Done)
+                self.run(task, inputs, result_of, cancel)
+                    .instrument(span)
+                    .await
+                    .map(Outcome::Done)
             }
         };
         outcome.unwrap_or_else(Outcome::Failed)
@@ -52,14 +68,21 @@ impl Executor {
         cancel: &CancellationToken,
     ) -> Result<api::task::StageGraph, TaskFailure> {
         let engine = self.engine.clone();
-        let planning = self.compute.run(async move { engine.plan_sql(&query, &tables, target_partitions).await });
+        let planning = self
+            .compute
+            .run(async move { engine.plan_sql(&query, &tables, target_partitions).await });
         let planned = cancel.run_until_cancelled(planning).await;
-        let planned = planned.ok_or_else(cancelled)?.map_err(|error| TaskFailure::Retryable(error.to_string()))?;
+        let planned = planned
+            .ok_or_else(cancelled)?
+            .map_err(|error| TaskFailure::Retryable(error.to_string()))?;
         planned.map_err(|error| {
             tracing::info!(%job, %error, "a query cannot be planned");
             match error {
                 query::Error::Internal(_) => TaskFailure::Retryable(error.to_string()),
-                other => TaskFailure::User { code: other.code(), detail: other.to_string() },
+                other => TaskFailure::User {
+                    code: other.code(),
+                    detail: other.to_string(),
+                },
             }
         })
     }
@@ -71,7 +94,7 @@ impl Executor {
         result_of: Option<u32>,
         cancel: CancellationToken,
     ) -> Result<TaskOutput, TaskFailure> {
-        let plan = self.plans.get(task.job, task.stage).await;
+        let plan = self.plans.get(&task).await;
         let plan = plan.map_err(|error| TaskFailure::Retryable(format!("the stage's plan could not be fetched: {error}")))?;
         let run = RunTask {
             task,
@@ -84,7 +107,9 @@ impl Executor {
         };
         let engine = self.engine.clone();
         let ran = self.compute.run(async move { engine.run_task(run).await }).await;
-        let written = ran.map_err(|error| TaskFailure::Retryable(error.to_string()))?.map_err(TaskFailure::from)?;
+        let written = ran
+            .map_err(|error| TaskFailure::Retryable(error.to_string()))?
+            .map_err(TaskFailure::from)?;
         self.metrics.spilled.inc_by(written.spilled_bytes);
         let result = match result_of {
             None => {
@@ -96,10 +121,18 @@ impl Executor {
                 let publishing = self.results.publish(&task, &file, partitions);
                 let published = cancel.run_until_cancelled(publishing).await;
                 self.remove(task).await;
-                Some(published.ok_or_else(cancelled)?.map_err(|error| TaskFailure::Retryable(error.to_string()))?)
+                Some(
+                    published
+                        .ok_or_else(cancelled)?
+                        .map_err(|error| TaskFailure::Retryable(error.to_string()))?,
+                )
             }
         };
-        Ok(TaskOutput { rows: written.rows, bytes: written.bytes, result })
+        Ok(TaskOutput {
+            rows: written.rows,
+            bytes: written.bytes,
+            result,
+        })
     }
 
     /// A result is nobody's input; once published, or given up, its file goes.

@@ -34,7 +34,13 @@ pub(super) struct Shuffle {
 impl Shuffle {
     /// Must be called on the runtime that is to do the networking.
     pub(super) fn new(address: String, local: ShuffleDir, peers: PeerClient, fetched: IntCounter) -> Self {
-        Self { address, local, peers, network: Handle::current(), fetched }
+        Self {
+            address,
+            local,
+            peers,
+            network: Handle::current(),
+            fetched,
+        }
     }
 }
 
@@ -44,7 +50,14 @@ impl ShuffleSource for Shuffle {
         if part.address == self.address {
             return self.local.open(part).await;
         }
-        let ShufflePart { job, stage, partition, attempt, output, address } = part;
+        let ShufflePart {
+            job,
+            stage,
+            partition,
+            attempt,
+            output,
+            address,
+        } = part;
         let path = format!("/internal/v1/shuffle/{job}/{stage}/{partition}/{attempt}/{output}");
         let call = self.peers.get(address, &path).deadline(OPEN_DEADLINE);
         let (opened, answer) = tokio::sync::oneshot::channel();
@@ -74,7 +87,13 @@ impl ShuffleSource for Shuffle {
                 }
             }
         });
-        answer.await.map_err(io::Error::other)?.map_err(|error: PeerError| io::Error::other(error))?;
-        Ok(stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|chunk| (chunk, receiver)) }).boxed())
+        answer
+            .await
+            .map_err(io::Error::other)?
+            .map_err(|error: PeerError| io::Error::other(error))?;
+        Ok(stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|chunk| (chunk, receiver))
+        })
+        .boxed())
     }
 }

@@ -40,7 +40,12 @@ pub(crate) struct LeaderClient {
 
 impl LeaderClient {
     pub(crate) fn new(peers: PeerClient, view: Arc<View>, me: Member, slots: u32) -> Self {
-        Self { peers, view, me: Arc::new(me), slots }
+        Self {
+            peers,
+            view,
+            me: Arc::new(me),
+            slots,
+        }
     }
 
     /// Asks for work.
@@ -59,7 +64,12 @@ impl LeaderClient {
 
     /// Reports until it is durable. Returns whether the job may be forgotten.
     pub(crate) async fn report(&self, work: WorkId, outcome: Outcome) -> bool {
-        let report = Report { worker: self.me.id.clone(), boot_id: self.me.boot_id, work, outcome };
+        let report = Report {
+            worker: self.me.id.clone(),
+            boot_id: self.me.boot_id,
+            work,
+            outcome,
+        };
         let body = match postcard::to_allocvec(&report) {
             Ok(body) => Bytes::from(body),
             Err(error) => {
@@ -102,11 +112,18 @@ impl LeaderClient {
     }
 
     async fn send_report(&self, body: Bytes) -> Result<ReportResponse, LeaderError> {
-        let call = self.peers.post(&self.address()?, "/internal/v1/jobs/report").body(POSTCARD, body);
+        let call = self
+            .peers
+            .post(&self.address()?, "/internal/v1/jobs/report")
+            .body(POSTCARD, body);
         Ok(call.send().await?.json().await?)
     }
 
     fn address(&self) -> Result<String, LeaderError> {
-        self.view.load().leader().map(|leader| leader.address.clone()).ok_or(LeaderError::Nobody)
+        self.view
+            .load()
+            .leader()
+            .map(|leader| leader.address.clone())
+            .ok_or(LeaderError::Nobody)
     }
 }

@@ -53,9 +53,23 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(parts: Dependencies) -> Arc<Self> {
-        let Dependencies { me, slots, engine, shuffle, compute, peers, view, metrics } = parts;
+        let Dependencies {
+            me,
+            slots,
+            engine,
+            shuffle,
+            compute,
+            peers,
+            view,
+            metrics,
+        } = parts;
         let results = Results::new(peers.clone(), Arc::clone(&view));
-        let source = Shuffle::new(me.address.clone(), shuffle.clone(), peers.clone(), metrics.shuffle_fetched.clone());
+        let source = Shuffle::new(
+            me.address.clone(),
+            shuffle.clone(),
+            peers.clone(),
+            metrics.shuffle_fetched.clone(),
+        );
         let leader = LeaderClient::new(peers, view, me, slots);
         let executor = Executor {
             engine,
@@ -66,7 +80,13 @@ impl Worker {
             results,
             metrics: metrics.clone(),
         };
-        Arc::new(Self { leader, running: Running::new(metrics.slots_in_use.clone()), executor, shuffle, metrics })
+        Arc::new(Self {
+            leader,
+            running: Running::new(metrics.slots_in_use.clone()),
+            executor,
+            shuffle,
+            metrics,
+        })
     }
 
     pub(crate) const fn leader(&self) -> &LeaderClient {
@@ -116,10 +136,28 @@ impl Worker {
         output: u32,
     ) -> io::Result<(u64, impl Stream<Item = io::Result<bytes::Bytes>> + Send + 'static)> {
         let bytes = tokio::fs::metadata(self.shuffle.file(task, output)).await?.len();
-        let TaskId { job, stage, partition, attempt } = *task;
-        let stream = self.shuffle.open(&ShufflePart { job, stage, partition, attempt, output, address: String::new() }).await?;
+        let TaskId {
+            job,
+            stage,
+            partition,
+            attempt,
+        } = *task;
+        let stream = self
+            .shuffle
+            .open(&ShufflePart {
+                job,
+                stage,
+                partition,
+                attempt,
+                output,
+                address: String::new(),
+            })
+            .await?;
         let served = self.metrics.shuffle_served.clone();
-        Ok((bytes, stream.inspect(move |chunk| served.inc_by(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64)))))
+        Ok((
+            bytes,
+            stream.inspect(move |chunk| served.inc_by(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64))),
+        ))
     }
 
     /// Ends all work; nobody wants its reports any more.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::JobId;
+use api::task::TaskId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -15,23 +16,27 @@ const KEPT: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Plans {
     leader: LeaderClient,
-    plans: Mutex<BTreeMap<(JobId, u32), Bytes>>,
+    plans: Mutex<BTreeMap<(JobId, u32, u32), Bytes>>,
 }
 
 impl Plans {
     pub(crate) const fn new(leader: LeaderClient) -> Self {
-        Self { leader, plans: Mutex::new(BTreeMap::new()) }
+        Self {
+            leader,
+            plans: Mutex::new(BTreeMap::new()),
+        }
     }
 
-    /// The plan of a stage.
-    pub(crate) async fn get(&self, job: JobId, stage: u32) -> Result<Bytes, LeaderError> {
-        let known = self.plans.lock().get(&(job, stage)).cloned();
+    /// The plan of a task's stage. A new leader plans the job anew: what is kept belongs to one run of it.
+    pub(crate) async fn get(&self, task: &TaskId) -> Result<Bytes, LeaderError> {
+        let key = (task.job, task.run(), task.stage);
+        let known = self.plans.lock().get(&key).cloned();
         if let Some(plan) = known {
             return Ok(plan);
         }
-        let plan = self.leader.stage_plan(job, stage).await?;
+        let plan = self.leader.stage_plan(task.job, task.stage).await?;
         let mut plans = self.plans.lock();
-        plans.insert((job, stage), plan.clone());
+        plans.insert(key, plan.clone());
         while plans.len() > KEPT {
             plans.pop_first();
         }
@@ -40,6 +45,6 @@ impl Plans {
 
     /// Drops the plans of a job.
     pub(crate) fn forget(&self, job: JobId) {
-        self.plans.lock().retain(|(of, _), _| *of != job);
+        self.plans.lock().retain(|(of, ..), _| *of != job);
     }
 }

@@ -63,11 +63,19 @@ impl Results {
     }
 
     async fn store(&self, name: &str, file: &Path, bytes: u64) -> Result<(), ResultError> {
-        let owner = self.view.load().routing().owner(NAMESPACE, name).map(|owner| owner.address.clone());
+        let owner = self
+            .view
+            .load()
+            .routing()
+            .owner(NAMESPACE, name)
+            .map(|owner| owner.address.clone());
         let owner = owner.ok_or(ResultError::NoAuxiliary)?;
         let body = tokio::fs::File::open(file).await?;
         let deadline = UPLOAD_GRACE + Duration::from_secs(bytes / BYTES_A_SECOND);
-        let call = self.peers.request(Method::PUT, &owner, &format!("/internal/v1/blobs/{name}")).stream(body.into());
+        let call = self
+            .peers
+            .request(Method::PUT, &owner, &format!("/internal/v1/blobs/{name}"))
+            .stream(body.into());
         match call.deadline(deadline).send().await {
             Ok(_) => Ok(()),
             // An earlier try whose answer was lost: names carry the attempt, so these are the same bytes.

@@ -27,7 +27,10 @@ struct Entry {
 
 impl Running {
     pub(crate) const fn new(in_use: IntGauge) -> Self {
-        Self { work: Mutex::new(BTreeMap::new()), in_use }
+        Self {
+            work: Mutex::new(BTreeMap::new()),
+            in_use,
+        }
     }
 
     /// Takes in new work; none when it is there already.
@@ -37,7 +40,13 @@ impl Running {
             return None;
         }
         let cancel = CancellationToken::new();
-        all.insert(work, Entry { cancel: cancel.clone(), computing: true });
+        all.insert(
+            work,
+            Entry {
+                cancel: cancel.clone(),
+                computing: true,
+            },
+        );
         self.in_use.inc();
         Some(cancel)
     }
@@ -59,7 +68,12 @@ impl Running {
 
     /// Work that holds slots.
     pub(crate) fn list(&self) -> Vec<WorkId> {
-        self.work.lock().iter().filter(|(_, entry)| entry.computing).map(|(work, _)| *work).collect()
+        self.work
+            .lock()
+            .iter()
+            .filter(|(_, entry)| entry.computing)
+            .map(|(work, _)| *work)
+            .collect()
     }
 
     pub(crate) fn cancel(&self, work: &WorkId) {
@@ -69,7 +83,11 @@ impl Running {
     }
 
     pub(crate) fn cancel_job(&self, job: JobId) {
-        self.work.lock().iter().filter(|(work, _)| job_of(work) == job).for_each(|(_, entry)| entry.cancel.cancel());
+        self.work
+            .lock()
+            .iter()
+            .filter(|(work, _)| job_of(work) == job)
+            .for_each(|(_, entry)| entry.cancel.cancel());
     }
 
     pub(crate) fn cancel_all(&self) {

@@ -14,7 +14,10 @@ use crate::app::Worker;
 /// What nodes of the cluster may ask.
 pub(crate) fn routes(worker: Arc<Worker>, registry: Registry, readiness: Readiness) -> Router {
     Router::new()
-        .route("/internal/v1/shuffle/{job}/{stage}/{partition}/{attempt}/{output}", get(shuffle::read))
+        .route(
+            "/internal/v1/shuffle/{job}/{stage}/{partition}/{attempt}/{output}",
+            get(shuffle::read),
+        )
         .with_state(worker)
         .merge(operations(registry, readiness))
 }

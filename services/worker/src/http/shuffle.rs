@@ -21,7 +21,12 @@ pub(super) async fn read(
     State(worker): State<Arc<Worker>>,
     ApiPath((job, stage, partition, attempt, output)): ApiPath<(JobId, u32, u32, u32, u32)>,
 ) -> Result<Response, ApiError> {
-    let task = TaskId { job, stage, partition, attempt };
+    let task = TaskId {
+        job,
+        stage,
+        partition,
+        attempt,
+    };
     let (bytes, stream) = worker.open_output(&task, output).await.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ApiError::not_found(format!("there is no output {output} of task {task} here")),
         _ => ApiError::internal(&error),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use api::job::{TableOptions, TableSpec};
 use api::member::{Member, RingMember, RingRecord, Role};
-use api::task::{Assignment, Outcome, PollRequest, PollResponse, Producer, Report, ReportResponse, StageGraph, StageOutputs, TaskId, WorkId};
+use api::task::{
+    Assignment, Outcome, PollRequest, PollResponse, Producer, Report, ReportResponse, StageGraph, StageOutputs, TaskId, WorkId,
+};
 use api::{BootId, JobId, NodeId};
 use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
@@ -50,16 +52,26 @@ impl Cluster {
     pub(super) async fn new(workers: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
-        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(dir.path().join("control"), 1)).await.unwrap();
+        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(dir.path().join("control"), 1))
+            .await
+            .unwrap();
         let script = Arc::new(Script::default());
         let address = play(Arc::clone(&script)).await;
         introduce(&store, &address).await;
         let registry = telemetry::new_registry();
         let peers = PeerClient::new(TOKEN, PeerPolicy::default(), &registry);
-        let mut cluster = Self { dir, script, store, peers, workers: Vec::new() };
+        let mut cluster = Self {
+            dir,
+            script,
+            store,
+            peers,
+            workers: Vec::new(),
+        };
         for number in 0..workers {
             let settings = cluster.settings(number);
-            cluster.workers.push(start_with(settings, Arc::clone(&cluster.store)).await.unwrap());
+            cluster
+                .workers
+                .push(start_with(settings, Arc::clone(&cluster.store)).await.unwrap());
         }
         cluster
     }
@@ -87,17 +99,39 @@ impl Cluster {
         let text = (0..rows).fold("n,k\n".to_owned(), |text, n| text + &format!("{n},{}\n", n % 10));
         std::fs::write(&path, text).unwrap();
         let uri = format!("file://{}", path.display());
-        [("t".to_owned(), TableSpec { uri, format: None, options: TableOptions::default() })].into()
+        [(
+            "t".to_owned(),
+            TableSpec {
+                uri,
+                format: None,
+                options: TableOptions::default(),
+            },
+        )]
+        .into()
     }
 
     pub(super) fn order(&self, worker: usize, order: impl FnOnce(&mut PollResponse)) {
-        order(self.script.orders.lock().entry(self.workers[worker].id().clone()).or_default());
+        order(
+            self.script
+                .orders
+                .lock()
+                .entry(self.workers[worker].id().clone())
+                .or_default(),
+        );
         self.script.happened.notify_waiters();
     }
 
     /// Waits for the report about some work.
     pub(super) async fn outcome(&self, work: WorkId) -> Outcome {
-        self.wait(|script| script.reports.lock().iter().find(|report| report.work == work).map(|report| report.outcome.clone())).await
+        self.wait(|script| {
+            script
+                .reports
+                .lock()
+                .iter()
+                .find(|report| report.work == work)
+                .map(|report| report.outcome.clone())
+        })
+        .await
     }
 
     pub(super) async fn wait<T>(&self, mut look: impl FnMut(&Script) -> Option<T>) -> T {
@@ -110,12 +144,20 @@ impl Cluster {
                 tokio::select! { () = happened => {}, () = tokio::time::sleep(Duration::from_millis(50)) => {} }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("what the test waits for does not happen")
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("what the test waits for does not happen")
     }
 
     pub(super) async fn plan(&self, worker: usize, sql: &str, tables: BTreeMap<String, TableSpec>) -> (JobId, Outcome) {
         let job = JobId::new_now();
-        let plan = Assignment::Plan { job, attempt: 0, query: sql.to_owned(), tables, target_partitions: 3 };
+        let plan = Assignment::Plan {
+            job,
+            attempt: 0,
+            query: sql.to_owned(),
+            tables,
+            target_partitions: 3,
+        };
         self.order(worker, |orders| orders.start.push(plan));
         (job, self.outcome(WorkId::Plan(job, 0)).await)
     }
@@ -123,22 +165,39 @@ impl Cluster {
     /// Plans, and lets workers fetch the stages' plans.
     pub(super) async fn planned(&self, sql: &str, rows: usize) -> (JobId, StageGraph) {
         let (job, outcome) = self.plan(0, sql, self.table(rows)).await;
-        let Outcome::Planned(graph) = outcome else { panic!("{outcome:?}") };
-        let plans = graph.stages.iter().zip(0..).map(|(stage, number)| ((job, number), stage.plan.clone()));
+        let Outcome::Planned(graph) = outcome else {
+            panic!("{outcome:?}")
+        };
+        let plans = graph
+            .stages
+            .iter()
+            .zip(0..)
+            .map(|(stage, number)| ((job, number), stage.plan.clone()));
         self.script.plans.lock().extend(plans);
         (job, graph)
     }
 
     /// Where the outputs of a stage lie when its partitions were run by the workers in turn.
     pub(super) fn outputs(&self, graph: &StageGraph, stage: u32) -> StageOutputs {
-        let producer = |partition: u32| Producer { attempt: 0, address: self.address(partition as usize % self.workers.len()) };
-        StageOutputs { stage, producers: (0..graph.stages[stage as usize].partitions).map(producer).collect() }
+        let producer = |partition: u32| Producer {
+            attempt: 0,
+            address: self.address(partition as usize % self.workers.len()),
+        };
+        StageOutputs {
+            stage,
+            producers: (0..graph.stages[stage as usize].partitions).map(producer).collect(),
+        }
     }
 
     pub(super) fn assignment(&self, job: JobId, graph: &StageGraph, stage: u32, partition: u32) -> Assignment {
         let planned = &graph.stages[stage as usize];
         Assignment::Run {
-            task: TaskId { job, stage, partition, attempt: 0 },
+            task: TaskId {
+                job,
+                stage,
+                partition,
+                attempt: 0,
+            },
             inputs: planned.inputs.iter().map(|input| self.outputs(graph, *input)).collect(),
             last: stage as usize + 1 == graph.stages.len(),
             partitions: planned.partitions,
@@ -152,10 +211,19 @@ impl Cluster {
             last.clear();
             for partition in 0..planned.partitions {
                 let assignment = self.assignment(job, graph, stage, partition);
-                self.order(partition as usize % self.workers.len(), |orders| orders.start.push(assignment));
+                self.order(partition as usize % self.workers.len(), |orders| {
+                    orders.start.push(assignment)
+                });
             }
             for partition in 0..planned.partitions {
-                let outcome = self.outcome(WorkId::Task(TaskId { job, stage, partition, attempt: 0 })).await;
+                let outcome = self
+                    .outcome(WorkId::Task(TaskId {
+                        job,
+                        stage,
+                        partition,
+                        attempt: 0,
+                    }))
+                    .await;
                 assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
                 last.push(outcome);
             }
@@ -165,7 +233,9 @@ impl Cluster {
 
     pub(super) fn metric(&self, worker: usize, line: &str) -> u64 {
         let text = telemetry::render(self.workers[worker].registry());
-        let value = text.lines().find_map(|candidate| candidate.strip_prefix(line)?.trim().parse().ok());
+        let value = text
+            .lines()
+            .find_map(|candidate| candidate.strip_prefix(line)?.trim().parse().ok());
         value.unwrap_or_else(|| panic!("no {line} in {text}"))
     }
 }
@@ -180,7 +250,11 @@ async fn play(script: Arc<Script>) -> String {
         .with_state(script);
     let listener = transport::server::bind(([127, 0, 0, 1], 0).into(), "PORT").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(transport::server::serve(listener, router, lifecycle::CancellationToken::new()));
+    tokio::spawn(transport::server::serve(
+        listener,
+        router,
+        lifecycle::CancellationToken::new(),
+    ));
     address
 }
 
@@ -234,13 +308,25 @@ async fn introduce(store: &Arc<dyn ControlStore>, address: &str) {
         started_at_ms: 0,
         version: String::new(),
     };
-    let members = vec![RingMember { id, weight: 1, zone: None }];
-    let ring = RingRecord { epoch: api::Epoch(1), virtual_nodes: 16, replicas: 1, members };
+    let members = vec![RingMember {
+        id,
+        weight: 1,
+        zone: None,
+    }];
+    let ring = RingRecord {
+        epoch: api::Epoch(1),
+        virtual_nodes: 16,
+        replicas: 1,
+        members,
+    };
     for (key, value) in [
         ("leader", leader),
         ("members/auxiliary/played", serde_json::to_value(auxiliary).unwrap()),
         ("ring", serde_json::to_value(ring).unwrap()),
     ] {
-        store.put(key, serde_json::to_vec(&value).unwrap().into(), None).await.unwrap();
+        store
+            .put(key, serde_json::to_vec(&value).unwrap().into(), None)
+            .await
+            .unwrap();
     }
 }

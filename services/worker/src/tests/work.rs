@@ -14,7 +14,10 @@ async fn a_query_runs_over_two_workers_that_exchange_rows() {
     let mut rows = 0;
     for outcome in cluster.run(job, &graph).await {
         let Outcome::Done(done) = outcome else { panic!("{outcome:?}") };
-        assert!(matches!(done.result, Some(ResultPart::Inline(bytes)) if !bytes.is_empty()), "a small result rides in the report");
+        assert!(
+            matches!(done.result, Some(ResultPart::Inline(bytes)) if !bytes.is_empty()),
+            "a small result rides in the report"
+        );
         rows += done.rows;
     }
     assert_eq!(rows, 10);
@@ -31,8 +34,12 @@ async fn a_large_result_becomes_a_blob_at_its_owner() {
     let cluster = Cluster::new(1).await;
     let (job, graph) = cluster.planned("SELECT n, k FROM t", 60_000).await;
     let outcomes = cluster.run(job, &graph).await;
-    let Outcome::Done(done) = &outcomes[0] else { panic!("{outcomes:?}") };
-    let Some(ResultPart::Blob { name, bytes }) = &done.result else { panic!("{done:?}") };
+    let Outcome::Done(done) = &outcomes[0] else {
+        panic!("{outcomes:?}")
+    };
+    let Some(ResultPart::Blob { name, bytes }) = &done.result else {
+        panic!("{done:?}")
+    };
     assert_eq!(*name, format!("results/{job}/0-0.arrow"));
     assert_eq!(cluster.script.blobs.lock()[name].len() as u64, *bytes);
     let left = cluster.dir.path().join(format!("work-0/shuffle/{job}/0/0-0"));
@@ -45,10 +52,19 @@ async fn a_report_is_repeated_until_it_is_durable() {
     *cluster.script.forgetful.lock() = 3;
     let (job, outcome) = cluster.plan(0, "SELECT 1", Default::default()).await;
     assert!(matches!(outcome, Outcome::Planned(_)));
-    let reports = |script: &super::cluster::Script| script.reports.lock().iter().filter(|r| r.work == WorkId::Plan(job, 0)).count();
+    let reports = |script: &super::cluster::Script| {
+        script
+            .reports
+            .lock()
+            .iter()
+            .filter(|r| r.work == WorkId::Plan(job, 0))
+            .count()
+    };
     cluster.wait(|script| (reports(script) == 4).then_some(())).await;
     let polls = cluster.script.polls.lock().len();
-    cluster.wait(|script| (script.polls.lock().len() > polls + 2).then_some(())).await;
+    cluster
+        .wait(|script| (script.polls.lock().len() > polls + 2).then_some(()))
+        .await;
     assert_eq!(reports(&cluster.script), 4, "and not any longer");
 }
 
@@ -58,10 +74,22 @@ async fn a_worker_with_no_free_slot_goes_on_polling_and_lists_what_it_runs() {
     let slow = "SELECT count(*) FROM t a, t b, t c WHERE a.n + b.n + c.n = 7";
     let (job, graph) = cluster.planned(slow, 3_000).await;
     let stage = graph.stages.len() as u32 - 1;
-    let tasks: Vec<_> = (0..2).map(|attempt| TaskId { job, stage: 0, partition: 0, attempt }).collect();
+    let tasks: Vec<_> = (0..2)
+        .map(|attempt| TaskId {
+            job,
+            stage: 0,
+            partition: 0,
+            attempt,
+        })
+        .collect();
     assert_eq!(stage, 0, "{}", graph.stages[0].display);
     for task in &tasks {
-        let run = api::task::Assignment::Run { task: *task, inputs: Vec::new(), last: true, partitions: 1 };
+        let run = api::task::Assignment::Run {
+            task: *task,
+            inputs: Vec::new(),
+            last: true,
+            partitions: 1,
+        };
         cluster.order(0, |orders| orders.start.push(run));
     }
     let busy = |script: &super::cluster::Script| {
@@ -71,8 +99,27 @@ async fn a_worker_with_no_free_slot_goes_on_polling_and_lists_what_it_runs() {
     cluster.wait(busy).await;
     assert_eq!(cluster.metric(0, "worker_slots_in_use"), 2);
 
-    cluster.order(0, |orders| orders.cancel = tasks.iter().map(|task| WorkId::Task(*task)).collect());
-    cluster.wait(|script| script.polls.lock().last().is_some_and(|poll| poll.running.is_empty()).then_some(())).await;
-    assert!(cluster.script.reports.lock().iter().all(|report| matches!(report.work, WorkId::Plan(..))), "nobody wants these reports");
+    cluster.order(0, |orders| {
+        orders.cancel = tasks.iter().map(|task| WorkId::Task(*task)).collect()
+    });
+    cluster
+        .wait(|script| {
+            script
+                .polls
+                .lock()
+                .last()
+                .is_some_and(|poll| poll.running.is_empty())
+                .then_some(())
+        })
+        .await;
+    assert!(
+        cluster
+            .script
+            .reports
+            .lock()
+            .iter()
+            .all(|report| matches!(report.work, WorkId::Plan(..))),
+        "nobody wants these reports"
+    );
     assert_eq!(cluster.metric(0, "tasks_total{result=\"cancelled\"}"), 2);
 }

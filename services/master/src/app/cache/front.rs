@@ -62,13 +62,19 @@ pub trait Placement: Debug + Send + Sync {
     async fn changed(&self);
 }
 
+/// The ways to the auxiliaries, by their names.
+type Lanes = HashMap<Arc<str>, (Arc<Owner>, Lane)>;
+
+/// Operations of one key, with their places in the batch.
+type Chains = HashMap<(Arc<str>, String), Vec<(usize, Operation)>>;
+
 /// The cache as masters offer it.
 #[derive(Debug)]
 pub struct Cache {
     placement: Arc<dyn Placement>,
     peers: PeerClient,
     stamps: Stamps,
-    lanes: RwLock<HashMap<Arc<str>, (Arc<Owner>, Lane)>>,
+    lanes: RwLock<Lanes>,
     lane_metrics: LaneMetrics,
     operations: IntCounterVec,
     duration: HistogramVec,
@@ -117,7 +123,7 @@ impl Cache {
     /// Carries out many operations, those of one key in order; the answers stand in the order of the operations.
     pub async fn execute_all(&self, operations: Vec<Operation>) -> Vec<Result<Answer, Failure>> {
         let count = operations.len();
-        let mut by_key: HashMap<(Arc<str>, String), Vec<(usize, Operation)>> = HashMap::with_capacity(count);
+        let mut by_key = Chains::with_capacity(count);
         for (index, operation) in operations.into_iter().enumerate() {
             let key = (Arc::clone(&operation.namespace), operation.key.as_str().to_owned());
             by_key.entry(key).or_default().push((index, operation));

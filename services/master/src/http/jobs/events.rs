@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Follow a job. Events `state` (the state changed; the first one tells the present) and `progress` carry the job; the stream
 /// ends after a final state. `error` says that it ended early: ask again.
-#[utoipa::path(get, path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "job_events", path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, description = "text/event-stream"), (status = 404, body = Problem)))]
 async fn events(
     State(app): State<AppState>,

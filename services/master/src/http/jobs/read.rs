@@ -37,7 +37,7 @@ struct Options {
 }
 
 /// List jobs, newest first.
-#[utoipa::path(get, path = "/jobs", tag = "jobs", params(Options), responses((status = 200, body = JobList)))]
+#[utoipa::path(get, operation_id = "jobs_list", path = "/jobs", tag = "jobs", params(Options), responses((status = 200, body = JobList)))]
 async fn list(State(app): State<AppState>, ApiQuery(options): ApiQuery<Options>) -> Result<Json<JobList>, ApiError> {
     let limit = options.limit.unwrap_or(USUAL_ITEMS);
     if !(1..=MAX_ITEMS).contains(&limit) {
@@ -52,14 +52,14 @@ async fn list(State(app): State<AppState>, ApiQuery(options): ApiQuery<Options>)
 }
 
 /// A job, its progress and, when it failed, why.
-#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 async fn get(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, ApiError> {
     Ok(Json(app.jobs.get(id).await?.view()))
 }
 
 /// The plan of a job as text: its stages and what each does.
-#[utoipa::path(get, path = "/jobs/{id}/plan", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "job_plan", path = "/jobs/{id}/plan", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = Problem), (status = 409, body = Problem, description = "Not planned yet")))]
 async fn plan(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<String, ApiError> {
     Ok(app.jobs.plan(id).await?)

@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// Submit a job. It is durable when this answers.
-#[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = JobSpec,
+#[utoipa::path(post, operation_id = "job_submit", path = "/jobs", tag = "jobs", request_body = JobSpec,
     params(
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 60) for the end"),
         ("Idempotency-Key" = Option<String>, Header, description = "Sending the same job again with the same key does not run it again")
@@ -71,7 +71,7 @@ async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError>
 }
 
 /// Cancel a job. Its end is durable when this answers; its workers stop a moment later.
-#[utoipa::path(delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
 async fn cancel(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, ApiError> {
     Ok(Json(app.jobs.cancel(id).await?))

@@ -200,3 +200,102 @@ fn put(key: String, value: Bytes) -> Op {
 fn get(key: &str) -> Op {
     Op::Get { key: key.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use control::Consistency;
+    use control::raft::{RaftOptions, RaftStore};
+
+    use super::*;
+
+    async fn store(dir: &tempfile::TempDir) -> Arc<dyn ControlStore> {
+        RaftStore::open(RaftOptions::new(dir.path(), 1)).await.unwrap()
+    }
+
+    async fn next_term(store: &Arc<dyn ControlStore>) -> Ledger {
+        let vacate = Op::Delete { key: LEADER.to_owned() };
+        let take = put(LEADER.to_owned(), Bytes::from_static(b"{}"));
+        store
+            .txn(Txn {
+                then: vec![vacate],
+                ..Txn::default()
+            })
+            .await
+            .unwrap();
+        let revision = store
+            .txn(Txn {
+                then: vec![take],
+                ..Txn::default()
+            })
+            .await
+            .unwrap()
+            .revision;
+        let cluster = "test".to_owned();
+        Ledger::new(Arc::clone(store), Token { cluster, revision })
+    }
+
+    fn submission() -> Submission {
+        let spec = serde_json::from_value(serde_json::json!({ "query": "select 1" })).unwrap();
+        Submission {
+            id: JobId::new_now(),
+            spec,
+            idempotency_key: None,
+        }
+    }
+
+    fn record(accepted: &Accepted) -> &JobRecord {
+        let (Accepted::New(record) | Accepted::Known(record)) = accepted;
+        record
+    }
+
+    #[tokio::test]
+    async fn a_deposed_leader_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let old = next_term(&store).await;
+        let (accepted, revision) = old.accept(submission()).await.unwrap();
+        let mut record = record(&accepted).clone();
+        next_term(&store).await;
+
+        record.state = api::job::JobState::Succeeded;
+        let part = ResultPart::Inline(Bytes::from_static(b"rows"));
+        assert!(matches!(
+            old.write(&record, revision, &[part], None).await,
+            Ok(Written::Deposed)
+        ));
+        assert!(matches!(old.accept(submission()).await, Err(Error::NotLeader)));
+        assert_eq!(old.remove(&record).await.ok(), Some(false));
+        let held = store
+            .range(control::Range::prefix("jobs/"), Consistency::Linearizable)
+            .await
+            .unwrap()
+            .items;
+        assert_eq!(held.iter().map(|entry| entry.mod_revision).collect::<Vec<_>>(), [revision]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_thought_to_have_failed_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = next_term(&store(&dir).await).await;
+        let (accepted, accepted_at) = ledger.accept(submission()).await.unwrap();
+        let mut record = record(&accepted).clone();
+        let Ok(Written::At(first)) = ledger.write(&record, accepted_at, &[], Some("plan")).await else {
+            panic!("it is written")
+        };
+        assert!(matches!(ledger.write(&record, accepted_at, &[], None).await, Ok(Written::Behind(at)) if at == first));
+        record.state = api::job::JobState::Failed;
+        assert!(matches!(ledger.write(&record, first, &[], None).await, Ok(Written::At(_))));
+        assert!(matches!(ledger.write(&record, first, &[], None).await, Ok(Written::Final)));
+    }
+
+    #[tokio::test]
+    async fn an_order_sent_twice_is_one_job() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = next_term(&store(&dir).await).await;
+        let order = submission();
+        let (first, at) = ledger.accept(order.clone()).await.unwrap();
+        let (second, again_at) = ledger.accept(order).await.unwrap();
+        assert!(matches!((&first, &second), (Accepted::New(a), Accepted::Known(b)) if a == b));
+        assert_eq!(at, again_at);
+    }
+}

@@ -44,10 +44,8 @@ impl Store {
 
 /// A master without listeners, but for the private one of [`Master::listen`].
 pub(super) struct Master {
-    pub(super) app: Arc<App>,
     pub(super) public: Router,
     pub(super) private: Router,
-    pub(super) leadership: Arc<Leadership>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -104,10 +102,8 @@ impl Master {
             );
         });
         Self {
-            app,
             public,
             private,
-            leadership,
             stop,
             running,
         }
