@@ -12,7 +12,7 @@ use crate::commands::nodes::Nodes;
 
 /// Sample tables that the example joins.
 const SAMPLES: [&str; 2] = ["orders.csv", "customer.csv"];
-const JOIN: &str = "SELECT c_mktsegment AS segment, COUNT(*) AS orders, SUM(o_totalprice) AS total FROM orders JOIN customer ON o_custkey = c_custkey GROUP BY c_mktsegment ORDER BY total DESC";
+const JOIN: &str = "SELECT c_mktsegment AS segment, COUNT(*) AS orders, ROUND(SUM(o_totalprice), 2) AS total FROM orders JOIN customer ON o_custkey = c_custkey GROUP BY c_mktsegment ORDER BY total DESC";
 const PLANETS: &str = "SELECT kind, COUNT(*) AS planets, SUM(moons) AS moons FROM planets GROUP BY kind ORDER BY moons DESC";
 
 /// The facts, before they are written.
@@ -112,9 +112,9 @@ fn commands(endpoint: &str, program: &str, tables: &[PathBuf], query: &str) -> [
     };
     let tables: String = tables.iter().map(table).collect();
     [
-        format!("curl -X PUT '{endpoint}/cache/greeting?ttl=5m' -d 'hello, world'"),
+        format!("curl -X PUT '{endpoint}/cache/?key=greeting&value=hello&ttl=300'"),
         format!("curl -i {endpoint}/cache/greeting"),
-        format!("curl -X PUT {endpoint}/kv/color -d blue"),
+        format!("curl -X PUT {endpoint}/kv/color -d blue && curl {endpoint}/kv/color"),
         format!("{program} jobs submit --wait{tables} {}", quoted(query)),
         format!("{program} nodes"),
     ]

@@ -29,9 +29,10 @@ use stack::Stack;
 /// Starts everything, says where it is, and waits for a signal.
 pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let level = match global.verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
+        // The Raft library warns of what is usual, such as answers nobody waits for any more.
+        0 => "warn,openraft=error",
+        1 => "info,openraft=warn",
+        _ => "debug,openraft=info,hyper_util=info",
     };
     telemetry::init_logs(LogFormat::Text, level);
     let mut stopped = std::pin::pin!(lifecycle::interrupted());

@@ -89,7 +89,7 @@ async fn commands_it_prints_work_and_what_was_stored_is_there_after_a_restart() 
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path()).await;
     assert_eq!(up.banner["nodes"].as_object().unwrap().len(), 6, "{}", up.banner);
-    let expected = ["", "hello, world", "", "segment\torders\ttotal\n", "NODE\tROLE\t"];
+    let expected = ["\"version\":", "hello", "blue", "segment\torders\ttotal\n", "NODE\tROLE\t"];
     for (script, expected) in up.commands().into_iter().zip(expected) {
         // What curl says of a refusal it says on standard output; --fail makes it an exit code.
         let ended = shell(&script.replace("curl ", "curl --fail -s ")).await;
