@@ -3,12 +3,14 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
-
-use crate::eventually;
+use std::time::{Duration, Instant};
 
 /// Lines of a log shown when a test fails.
 const SHOWN_LINES: usize = 60;
+/// Time to end when asked to, before it is killed.
+const GENTLE: Duration = Duration::from_secs(2);
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A running program.
 #[derive(Debug)]
@@ -93,18 +95,14 @@ impl Process {
     /// # Panics
     /// When it still runs at the deadline.
     pub async fn exit(&mut self, within: Duration) -> ExitStatus {
-        let what = format!("{} to end", self.name);
-        let give_up = std::time::Instant::now() + within;
-        while self.ended().is_none() && std::time::Instant::now() < give_up {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let give_up = Instant::now() + within;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(Instant::now() < give_up, "{} still runs after {within:?}", self.name);
+            tokio::time::sleep(PAUSE).await;
         }
-        let ended = self.ended;
-        eventually(
-            &what,
-            Duration::ZERO,
-            || async move { ended.ok_or_else(|| "it runs".to_owned()) },
-        )
-        .await
     }
 
     /// Ends it as a crash would (SIGKILL).
@@ -121,11 +119,9 @@ impl Process {
             return;
         }
         self.signal("TERM");
-        for _ in 0..200 {
-            if self.ended().is_some() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let give_up = Instant::now() + GENTLE;
+        while self.ended().is_none() && Instant::now() < give_up {
+            std::thread::sleep(PAUSE);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Looks until `look` gives `Ok`, and returns that; gives how long it took by [`Instant`] arithmetic at the caller's.
+/// Looks until `look` gives `Ok`, and returns what was seen. A look must be bounded by itself.
 ///
 /// # Panics
 /// At the deadline, with what was waited for and the last `Err`.
@@ -16,7 +16,6 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(
 ) -> T {
     let give_up = Instant::now() + within;
     loop {
-        // A look that hangs must not outlast the deadline for ever; its own client bounds it.
         match look().await {
             Ok(seen) => return seen,
             Err(seen) => assert!(Instant::now() < give_up, "waited {within:?} for: {what}; last seen: {seen}"),

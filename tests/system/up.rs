@@ -3,15 +3,15 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use system_tests::{Api, Port, Process, binary, eventually};
 use tempfile::TempDir;
 
 /// From start to banner, on a machine that does other things too.
 const READY: Duration = Duration::from_secs(60);
-/// From Ctrl-C to the end.
-const STOPPED: Duration = Duration::from_secs(15);
+/// From Ctrl-C to the end, whoever is connected.
+const STOPPED: Duration = Duration::from_secs(6);
 
 /// `elasticore up` on a directory and a port of its own.
 struct Up {
@@ -32,9 +32,13 @@ impl Up {
     }
 
     fn command(&self) -> Command {
+        self.command_on(self.port.number())
+    }
+
+    fn command_on(&self, port: u16) -> Command {
         let mut command = Command::new(binary("elasticore"));
         command
-            .args(["up", "--free-ports", "--port", &self.port.number().to_string()])
+            .args(["up", "--free-ports", "--port", &port.to_string()])
             .arg("--data")
             .arg(self.data());
         // Without the sample data of the checkout: the smallest machine there is.
@@ -83,10 +87,8 @@ async fn banner(process: &mut Process) -> Vec<String> {
 
 async fn interrupt(mut process: Process) {
     process.signal("INT");
-    let asked = Instant::now();
     let status = process.exit(STOPPED).await;
     assert_eq!(status.code(), Some(0), "{}", process.log());
-    println!("stopped after {:?}", asked.elapsed());
     assert!(!process.log().contains("panicked"), "{}", process.log());
 }
 
@@ -114,11 +116,8 @@ async fn up_prints_commands_that_work_and_keeps_keys_and_jobs_over_a_restart() {
     assert_eq!(commands.len(), 5, "{commands:?}");
     let outputs: Vec<_> = commands.iter().map(|command| shell(command)).collect();
     // Written, read back, stored, computed, listed.
-    assert!(
-        outputs[1].starts_with("HTTP/1.1 200") && outputs[1].ends_with("hello, world"),
-        "{}",
-        outputs[1]
-    );
+    let read_back = outputs[1].starts_with("HTTP/1.1 200") && outputs[1].ends_with("hello");
+    assert!(read_back, "{}", outputs[1]);
     assert!(outputs[3].lines().count() > 2, "{}", outputs[3]);
     assert!(
         outputs[4].contains("auxiliary-3") && outputs[4].contains("worker-2"),
@@ -132,7 +131,10 @@ async fn up_prints_commands_that_work_and_keeps_keys_and_jobs_over_a_restart() {
     let jobs = api.get("/jobs").await.expect(200).json();
     let id = jobs["items"][0]["id"].as_str().unwrap().to_owned();
     let rows = api.result(&id, "json").await.json();
+    // Neither an idle connection nor a stream without an end holds it up.
+    let stream = api.request("GET", "/kv/_watch").stream().await;
     interrupt(process).await;
+    drop(stream);
 
     let mut process = up.start(2);
     banner(&mut process).await;
@@ -143,9 +145,7 @@ async fn up_prints_commands_that_work_and_keeps_keys_and_jobs_over_a_restart() {
     assert_eq!(api.result(&id, "json").await.json(), rows);
 
     // The directory has one owner.
-    let mut second = up.command();
-    second.args(["--port", "0"]);
-    refused(&mut second, &["in use", &process.id().to_string()]).await;
+    refused(&mut up.command_on(0), &["in use", &process.id().to_string()]).await;
     interrupt(process).await;
 }
 
