@@ -31,7 +31,11 @@ impl<T: Settings> Invocation<T> {
         let print = asks(&["--print-config"]);
         let sources = Sources::of_process(arguments.into_iter().filter(|argument| argument != "--print-config"))?;
         let settings = load(&sources)?;
-        Ok(if print { Self::Print(listing(&settings)) } else { Self::Serve(settings) })
+        Ok(if print {
+            Self::Print(listing(&settings))
+        } else {
+            Self::Serve(settings)
+        })
     }
 }
 

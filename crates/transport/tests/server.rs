@@ -1,5 +1,6 @@
 //! The layers every node's server has, seen from a client.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,14 +41,14 @@ async fn start() -> Running {
         .route("/held", get(move || async move { held.notified().await }))
         .route(
             "/json",
-            post(|ApiJson(value): ApiJson<Vec<u8>>| async move { axum::Json(value) }),
+            post(|ApiJson(value): ApiJson<BTreeMap<String, u8>>| async move { axum::Json(value) }),
         )
         .route("/refuse", get(|| async { ApiError::unavailable("busy") }))
         .route("/internal/v1/peer", get(|| async { "peer" }));
     let registry = telemetry::new_registry();
     let layers = Layers::new(HttpMetrics::new(&registry), Duration::from_millis(300), 1024, 2).private(TOKEN);
-    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.unwrap();
-    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.expect("a free port");
+    let (address, stop) = (listener.local_addr().expect("bound"), CancellationToken::new());
     tokio::spawn(serve(listener, layers.around(router), stop.clone()));
     Running {
         address,
@@ -109,17 +110,19 @@ async fn bodies_are_bounded_and_must_be_json() {
             .send()
     };
     assert_eq!(
-        send("application/json", b"[1,2]")
+        send("application/json; charset=utf-8", b" {\"a\":1}")
             .await
             .unwrap()
-            .json::<Vec<u8>>()
+            .json::<BTreeMap<String, u8>>()
             .await
             .unwrap(),
-        [1, 2]
+        BTreeMap::from([("a".to_owned(), 1)])
     );
     for (content_type, body, status) in [
         ("text/plain", &b"[1]"[..], 415),
-        ("application/json", b"[1", 400),
+        ("application/jsonp", b"{}", 415),
+        ("application/json", b"{\"a\":1", 400),
+        ("application/json", b"[1]", 400),
         ("application/json", &[b' '; 2000], 413),
     ] {
         let Err(PeerError::Answered { problem, .. }) = send(content_type, body).await else {

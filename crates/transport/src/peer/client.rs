@@ -102,6 +102,18 @@ impl PeerClient {
     pub fn post(&self, peer: &str, path: &str) -> PeerRequest {
         self.request(Method::POST, peer, path)
     }
+
+    /// Forgets the breakers and figures of peers that are not known any more: a node that left while its breaker was open
+    /// must not look broken for ever.
+    pub fn retain(&self, known: impl Fn(&str) -> bool) {
+        let mut breakers = self.inner.breakers.lock();
+        let gone: Vec<String> = breakers.keys().filter(|peer| !known(peer)).cloned().collect();
+        for peer in gone {
+            breakers.remove(&peer);
+            // A series that was never made is not there to be removed, which is what is wanted.
+            self.inner.open.remove_label_values(&[&peer]).ok();
+        }
+    }
 }
 
 impl Inner {
