@@ -4,13 +4,17 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run test test-full lint docs offline-images sample-data bench-cache load-test clean
+.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache load-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the whole stack in one process: http://localhost:8081, data in ./data, Ctrl-C stops it
 	@$(IN_ENV) exec cargo run --locked -- up
+
+install: ## the command `elasticore` into ~/.cargo/bin (PREFIX), as built for `make run`
+	@$(IN_ENV) cargo build --locked -p elasticore
+	@$(IN_ENV) install -D -m 755 "$$CARGO_TARGET_DIR/debug/elasticore" "$${PREFIX:-$$HOME/.cargo}/bin/elasticore"
 
 test: ## everything that is tested, in one run that ends with a count
 	@scripts/test

@@ -1,7 +1,7 @@
 //! Every promise of [`ControlStore`], as a check that any engine can be put to.
 //!
 //! A check takes a store that nobody else writes to, and a prefix of its own. The macro
-//! [`conformance!`](crate::conformance) makes one test of each:
+//! [`conformance!`](macro@crate::conformance) makes one test of each:
 //!
 //! ```ignore
 //! async fn start() -> (Arc<dyn ControlStore>, impl Sized) { (store, what_must_live_as_long) }
