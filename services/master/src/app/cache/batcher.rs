@@ -1,7 +1,8 @@
 //! Natural batching: what waits while a request to an auxiliary is under way travels together in the next one.
 //!
-//! A [`Lane`] leads to one life of one auxiliary. Its carriers take everything that waits, send it as one frame and hand
+//! A [`Lane`] leads to one life of one auxiliary. Its carrier takes everything that waits, sends it as one frame and hands
 //! the replies back. An idle lane adds no delay; a busy one makes larger frames, so that the cost of a request is shared.
+//! One frame at a time: a second under way would only make both smaller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,12 @@ use api::cache::{BatchFrame, FRAME_CONTENT_TYPE, ReplyFrame};
 use api::{ErrorCode, headers};
 use bytes::Bytes;
 use telemetry::{Metrics, Registry};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use transport::peer::{PeerClient, PeerError, Retry};
 
 use super::front::Owner;
 use super::operation::{Operation, Said};
 
-/// Requests under way at once to one auxiliary.
-const CARRIERS: usize = 2;
 /// Operations that may wait for one auxiliary; more are refused.
 const QUEUE: usize = 8192;
 /// Operations in one frame.
@@ -74,15 +73,8 @@ impl Lane {
     /// Opens the way; it closes when the last clone is dropped.
     pub(super) fn open(owner: Arc<Owner>, peers: PeerClient, metrics: LaneMetrics) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..CARRIERS {
-            let carrier = Carrier {
-                owner: Arc::clone(&owner),
-                peers: peers.clone(),
-                metrics: metrics.clone(),
-            };
-            tokio::spawn(carrier.run(Arc::clone(&waiting)));
-        }
+        let carrier = Carrier { owner, peers, metrics };
+        tokio::spawn(carrier.run(waiting));
         Self { queue }
     }
 
@@ -122,10 +114,10 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Passenger>>>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Passenger>) {
         let mut taken = Vec::with_capacity(FRAME_OPERATIONS);
         loop {
-            if waiting.lock().await.recv_many(&mut taken, FRAME_OPERATIONS).await == 0 {
+            if waiting.recv_many(&mut taken, FRAME_OPERATIONS).await == 0 {
                 return;
             }
             while !taken.is_empty() {
