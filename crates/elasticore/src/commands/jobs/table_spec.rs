@@ -127,30 +127,30 @@ mod tests {
     use super::*;
 
     fn spec(text: &str) -> (String, Option<TableFormat>) {
-        let spec = text.parse::<NamedTable>().unwrap().spec(Path::new("/work/here")).unwrap();
+        let spec = text.parse::<NamedTable>().unwrap().spec(Path::new("/srv/here")).unwrap();
         (spec.uri, spec.format)
     }
 
     #[test]
     fn relative_paths_become_absolute_uris() {
-        assert_eq!(spec("t=data/a b.csv"), ("file:///work/here/data/a%20b.csv".to_owned(), None));
-        assert_eq!(spec("t=./x/../y.parquet"), ("file:///work/here/y.parquet".to_owned(), None));
+        assert_eq!(spec("t=data/a b.csv"), ("file:///srv/here/data/a%20b.csv".to_owned(), None));
+        assert_eq!(spec("t=./x/../y.parquet"), ("file:///srv/here/y.parquet".to_owned(), None));
         assert_eq!(spec("t=/abs/dir/"), ("file:///abs/dir/".to_owned(), None));
         assert_eq!(spec("t=../../../../etc/x.csv"), ("file:///etc/x.csv".to_owned(), None));
-        assert_eq!(spec("t=é#?.csv"), ("file:///work/here/%C3%A9%23%3F.csv".to_owned(), None));
+        assert_eq!(spec("t=é#?.csv"), ("file:///srv/here/%C3%A9%23%3F.csv".to_owned(), None));
     }
 
     #[test]
     fn format_is_taken_off_the_end_only_when_it_is_one() {
         assert_eq!(
             spec("t=a.txt:csv"),
-            ("file:///work/here/a.txt".to_owned(), Some(TableFormat::Csv))
+            ("file:///srv/here/a.txt".to_owned(), Some(TableFormat::Csv))
         );
         assert_eq!(
             spec("t=a:JSONL"),
-            ("file:///work/here/a".to_owned(), Some(TableFormat::Ndjson))
+            ("file:///srv/here/a".to_owned(), Some(TableFormat::Ndjson))
         );
-        assert_eq!(spec("t=a:b.csv"), ("file:///work/here/a:b.csv".to_owned(), None));
+        assert_eq!(spec("t=a:b.csv"), ("file:///srv/here/a:b.csv".to_owned(), None));
         assert_eq!(
             spec("t=file:///d/x:parquet"),
             ("file:///d/x".to_owned(), Some(TableFormat::Parquet))
@@ -162,7 +162,7 @@ mod tests {
     fn what_is_after_the_first_equals_sign_is_the_path() {
         assert_eq!(
             spec("t=year=2024/x.csv"),
-            ("file:///work/here/year=2024/x.csv".to_owned(), None)
+            ("file:///srv/here/year=2024/x.csv".to_owned(), None)
         );
     }
 
