@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache load-test clean
+.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-eviction load-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ install: ## the command `elasticore` into ~/.cargo/bin (PREFIX), as built for `m
 test: ## everything that is tested, in one run that ends with a count
 	@scripts/test
 
-test-full: ## `make test`, then the long runs: twenty times as many property cases, and the load test
+test-full: ## `make test`, then the long runs: twenty times as many property cases, three rounds of every fault, and the load test
 	@scripts/test --full
 
 lint: ## format, clippy, shellcheck and the checks of configuration files
@@ -36,6 +36,9 @@ sample-data: ## TPC-H at scale 0.01 in ./data/sample: CSV, Parquet, NDJSON
 
 bench-cache: ## the cache through NGINX against NGINX alone and Redis; about 10 minutes
 	@bench/cache
+
+bench-eviction: ## hit ratios and cost of the eviction policies on synthetic traces; seconds, after a release build
+	@$(IN_ENV) cargo run --locked --release -p store --example eviction -- docs/performance.md
 
 load-test: ## Locust against http://localhost:8081 (options: load_test/run_test.sh --help)
 	@load_test/run_test.sh --headless

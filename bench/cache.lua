@@ -1,4 +1,4 @@
--- Load for wrk: GET, PUT or FILL of values of `size` bytes over `keys` keys. Arguments: METHOD KEYS SIZE.
+-- Load for wrk: GET, PUT, FILL, or BATCH (100 reads a request), of values of `size` bytes over `keys` keys. Arguments: METHOD KEYS SIZE.
 -- Requests are rendered before the clock starts, so that the client costs as little as it can.
 
 local requests = {}
@@ -9,10 +9,17 @@ function init(args)
     local body = string.rep("x", size)
     math.randomseed(os.time())
     -- FILL writes every key in turn; the others visit a random selection.
-    local count = method == "FILL" and keys or 20000
+    local count = method == "FILL" and keys or method == "BATCH" and 500 or 20000
     for i = 1, count do
         local key = method == "FILL" and i or math.random(keys)
-        if method == "GET" then
+        if method == "BATCH" then
+            local ops = {}
+            for n = 1, 100 do
+                ops[n] = string.format('{"op":"get","key":"bench-%d"}', math.random(keys))
+            end
+            local headers = {["Content-Type"] = "application/json"}
+            requests[i] = wrk.format("POST", "/cache/_batch", headers, '{"ops":[' .. table.concat(ops, ",") .. "]}")
+        elseif method == "GET" then
             requests[i] = wrk.format("GET", "/cache/bench-" .. key)
         else
             requests[i] = wrk.format("PUT", "/cache/bench-" .. key, nil, body)

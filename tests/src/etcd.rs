@@ -32,6 +32,15 @@ impl Etcd {
         }
     }
 
+    /// Every server.
+    pub fn servers(&mut self) -> impl Iterator<Item = &mut EtcdServer> {
+        let servers = match self {
+            Self::One(server) => std::slice::from_mut(server),
+            Self::Many(cluster) => &mut cluster.members,
+        };
+        servers.iter_mut()
+    }
+
     /// What it holds.
     #[must_use]
     pub fn records(&self) -> Records {

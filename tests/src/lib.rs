@@ -7,21 +7,27 @@
 //! - a failed test shows the end of every node's log.
 
 mod binary;
+mod builder;
 mod etcd;
 mod http;
 mod jobs;
 mod metrics;
+pub mod network;
 mod nginx;
 mod node;
 mod port;
 mod process;
 pub mod raw;
 mod records;
+mod relay;
+mod ring;
 pub mod sample;
 mod sandbox;
 mod wait;
+pub mod workload;
 
 pub use binary::binary;
+pub use builder::Builder;
 pub use etcd::Etcd;
 pub use http::{Answer, Api, Request};
 pub use metrics::Metrics;
@@ -30,5 +36,5 @@ pub use node::Node;
 pub use port::Port;
 pub use process::Process;
 pub use records::{Record, Records};
-pub use sandbox::{Builder, Sandbox};
+pub use sandbox::Sandbox;
 pub use wait::eventually;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use api::member::Role;
 
+use crate::network::{self, Place};
 use crate::{Api, Metrics, Port, Process, binary, eventually};
 
 /// A master, an auxiliary or a worker.
@@ -16,6 +17,10 @@ pub struct Node {
     role: Role,
     private: Port,
     public: Option<Port>,
+    /// Its address.
+    host: String,
+    /// The network namespace it lives in, when it has one of its own.
+    namespace: Option<String>,
     environment: BTreeMap<String, String>,
     log: PathBuf,
     process: Option<Process>,
@@ -35,6 +40,8 @@ impl Node {
             role,
             private,
             public,
+            host: "127.0.0.1".to_owned(),
+            namespace: None,
             environment: BTreeMap::new(),
             process: None,
         };
@@ -69,12 +76,33 @@ impl Node {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Gives it a network namespace of its own in its next life.
+    pub fn move_to(&mut self, place: &Place) {
+        self.namespace = Some(place.namespace.clone());
+        self.host.clone_from(&place.address);
+        self.set("BIND", "0.0.0.0");
+        self.set("ADVERTISE_ADDR", &place.address);
+    }
+
+    /// Where it lives, when it has a network namespace of its own.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.namespace.clone().map(|namespace| Place {
+            namespace,
+            address: self.host.clone(),
+        })
+    }
+
     /// Starts it, when it does not run.
     pub fn start(&mut self) {
         if self.process.is_some() {
             return;
         }
-        let mut command = Command::new(binary(&format!("elasticore-{}", self.role)));
+        let program = binary(&format!("elasticore-{}", self.role));
+        let mut command = match &self.namespace {
+            Some(namespace) => network::inside(namespace, &program),
+            None => Command::new(program),
+        };
         // Settings of the shell that runs the tests are none of the node's.
         command.env_clear().envs(&self.environment);
         self.process = Some(Process::start(&self.name, &mut command, &self.log));
@@ -85,6 +113,40 @@ impl Node {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// When it still runs at the deadline, or says that it failed.
+    pub async fn stop(&mut self, within: Duration) {
+        if let Some(mut process) = self.process.take() {
+            process.signal("TERM");
+            let status = process.exit(within).await;
+            assert!(status.success(), "{} ended: {status}", self.name);
+        }
+    }
+
+    /// Stops it where it stands: its connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&mut self) {
+        self.process().signal("STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resume(&mut self) {
+        self.process().signal("CONT");
+    }
+
+    /// Whether it was started and has not been ended by the test.
+    #[must_use]
+    pub const fn runs(&self) -> bool {
+        self.process.is_some()
     }
 
     /// The running process.
@@ -104,7 +166,7 @@ impl Node {
     /// `host:port` of its private listener.
     #[must_use]
     pub fn private_address(&self) -> String {
-        self.private.address()
+        format!("{}:{}", self.host, self.private.number())
     }
 
     /// `host:port` of its public listener.
@@ -113,7 +175,8 @@ impl Node {
     /// When it is no master.
     #[must_use]
     pub fn public_address(&self) -> String {
-        self.public.as_ref().expect("only masters have a public listener").address()
+        let port = self.public.as_ref().expect("only masters have a public listener");
+        format!("{}:{}", self.host, port.number())
     }
 
     /// Its private listener.

@@ -1,4 +1,4 @@
-//! A whole stack, and the ways to make one.
+//! A whole stack.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -8,89 +8,15 @@ use std::time::Duration;
 use api::member::Role;
 use tempfile::TempDir;
 
-use crate::{Api, Etcd, Nginx, Node, eventually};
+use crate::network::Network;
+use crate::relay::Relay;
+use crate::{Api, Builder, Etcd, Nginx, Node, eventually};
 
 /// Time for a part of the stack to be able to work, on a machine that builds something else at the same time.
 const READY: Duration = Duration::from_secs(60);
 
-/// What a stack is made of.
-#[derive(Debug, Clone)]
-pub struct Builder {
-    masters: usize,
-    auxiliaries: usize,
-    workers: usize,
-    /// Servers; none for the built-in engine.
-    etcd: Option<usize>,
-    nginx: bool,
-    settings: Vec<(Role, String, String)>,
-}
-
-impl Builder {
-    /// So many auxiliaries (3 unless set).
-    #[must_use]
-    pub const fn auxiliaries(mut self, count: usize) -> Self {
-        self.auxiliaries = count;
-        self
-    }
-
-    /// So many workers (2 unless set).
-    #[must_use]
-    pub const fn workers(mut self, count: usize) -> Self {
-        self.workers = count;
-        self
-    }
-
-    /// With NGINX before the masters; the others join through it.
-    #[must_use]
-    pub const fn nginx(mut self) -> Self {
-        self.nginx = true;
-        self
-    }
-
-    /// With a setting for every node of a role.
-    #[must_use]
-    pub fn set(mut self, role: Role, name: &str, value: impl ToString) -> Self {
-        self.settings.push((role, name.to_owned(), value.to_string()));
-        self
-    }
-
-    /// Starts everything and waits until all of it works.
-    ///
-    /// # Panics
-    /// When a part does not come up.
-    pub async fn start(self) -> Sandbox {
-        let directory = tempfile::Builder::new()
-            .prefix("elasticore-test-")
-            .tempdir()
-            .expect("a temporary directory can be made");
-        // NGINX's workers give up root and must still reach their own files in it.
-        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("we own it");
-        let data = directory.path().join("data");
-        std::fs::create_dir(&data).expect("the directory can be written");
-        let token = format!("token-{:016x}", fastrand::u64(..));
-        let etcd = match self.etcd {
-            Some(servers) => Some(Etcd::start(servers).await),
-            None => None,
-        };
-        let nodes = |role, count| {
-            (1..=count)
-                .map(|number| Node::new(role, number, &token, directory.path()))
-                .collect::<Vec<_>>()
-        };
-        let mut sandbox = Sandbox {
-            masters: nodes(Role::Master, self.masters),
-            auxiliaries: nodes(Role::Auxiliary, self.auxiliaries),
-            workers: nodes(Role::Worker, self.workers),
-            etcd,
-            nginx: None,
-            token,
-            data,
-            directory,
-        };
-        sandbox.start(&self).await;
-        sandbox
-    }
-}
+/// Set: what the nodes wrote, their logs above all, outlives the test.
+const KEEP: &str = "ELASTICORE_KEEP";
 
 /// A running stack. Everything in it ends when it is dropped.
 #[derive(Debug)]
@@ -106,10 +32,15 @@ pub struct Sandbox {
     pub masters: Vec<Node>,
     /// etcd, if any.
     pub etcd: Option<Etcd>,
+    /// Ways to etcd for nodes in namespaces.
+    relays: Vec<Relay>,
+    /// The network of the nodes' own, if any.
+    pub network: Option<Network>,
     /// The cluster's secret.
     pub token: String,
     /// The only directory jobs may read.
     pub data: PathBuf,
+    settings: Vec<(Role, String, String)>,
     directory: TempDir,
 }
 
@@ -123,6 +54,7 @@ impl Sandbox {
             workers: 2,
             etcd: None,
             nginx: false,
+            apart: false,
             settings: Vec::new(),
         }
     }
@@ -136,28 +68,54 @@ impl Sandbox {
             workers: 2,
             etcd: Some(servers),
             nginx: true,
+            apart: false,
             settings: Vec::new(),
         }
     }
 
+    /// Starts everything that `builder` asks for.
+    pub(crate) async fn build(builder: Builder) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("elasticore-test-")
+            .disable_cleanup(std::env::var_os(KEEP).is_some())
+            .tempdir()
+            .expect("a temporary directory can be made");
+        // NGINX's workers give up root and must still reach their own files in it.
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("we own it");
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).expect("the directory can be written");
+        let etcd = match builder.etcd {
+            Some(servers) => Some(Etcd::start(servers).await),
+            None => None,
+        };
+        let mut sandbox = Self {
+            masters: Vec::new(),
+            auxiliaries: Vec::new(),
+            workers: Vec::new(),
+            etcd,
+            relays: Vec::new(),
+            network: builder.apart.then(Network::new),
+            nginx: None,
+            token: format!("token-{:016x}", fastrand::u64(..)),
+            data,
+            settings: builder.settings.clone(),
+            directory,
+        };
+        sandbox.start(&builder).await;
+        sandbox
+    }
+
     async fn start(&mut self, builder: &Builder) {
-        let endpoints = self
-            .etcd
-            .as_ref()
-            .map(|etcd| etcd.endpoints().iter().map(|at| format!("http://{at}")).collect::<Vec<_>>());
-        let data = self.data.display().to_string();
-        for node in self.nodes() {
-            if let Some(endpoints) = &endpoints {
-                node.set("CONTROL_STORE", "etcd");
-                node.set("ETCD_ENDPOINTS", &endpoints.join(","));
-            }
-            node.set("DATA_DIRS", &data);
-            for (role, name, value) in &builder.settings {
-                if node.name().starts_with(role.as_str()) {
-                    node.set(name, value);
-                }
+        if let (Some(etcd), Some(network)) = (&self.etcd, &self.network) {
+            for endpoint in etcd.endpoints() {
+                self.relays.push(Relay::start(&network.host(), endpoint).await);
             }
         }
+        self.masters = (1..=builder.masters).map(|number| self.node(Role::Master, number)).collect();
+        self.auxiliaries = (1..=builder.auxiliaries)
+            .map(|number| self.node(Role::Auxiliary, number))
+            .collect();
+        self.workers = (1..=builder.workers).map(|number| self.node(Role::Worker, number)).collect();
         self.masters.iter_mut().for_each(Node::start);
         for master in &mut self.masters {
             master.ready(READY).await;
@@ -177,6 +135,37 @@ impl Sandbox {
         self.ring_of(&(0..self.auxiliaries.len()).collect::<Vec<_>>(), READY).await;
     }
 
+    /// A node with all its settings but the door, which does not run yet.
+    fn node(&mut self, role: Role, number: usize) -> Node {
+        let mut node = Node::new(role, number, &self.token, self.directory.path());
+        if let Some(network) = &mut self.network {
+            node.move_to(&network.add());
+        }
+        if let Some(etcd) = &self.etcd {
+            let relayed: Vec<_> = self.relays.iter().map(|relay| relay.address().to_owned()).collect();
+            let endpoints = if relayed.is_empty() { etcd.endpoints() } else { relayed };
+            let endpoints: Vec<_> = endpoints.iter().map(|at| format!("http://{at}")).collect();
+            node.set("CONTROL_STORE", "etcd");
+            node.set("ETCD_ENDPOINTS", &endpoints.join(","));
+        }
+        node.set("DATA_DIRS", &self.data.display().to_string());
+        for (of, name, value) in &self.settings {
+            if *of == role {
+                node.set(name, value);
+            }
+        }
+        node
+    }
+
+    /// Starts one more auxiliary, and gives its index. It is ready some time later.
+    pub fn add_auxiliary(&mut self) -> usize {
+        let mut node = self.node(Role::Auxiliary, self.auxiliaries.len() + 1);
+        node.set("MASTER_ADDRESS", &self.address());
+        node.start();
+        self.auxiliaries.push(node);
+        self.auxiliaries.len() - 1
+    }
+
     /// Every node.
     pub fn nodes(&mut self) -> impl Iterator<Item = &mut Node> {
         self.masters.iter_mut().chain(&mut self.auxiliaries).chain(&mut self.workers)
@@ -188,6 +177,15 @@ impl Sandbox {
         self.nginx
             .as_ref()
             .map_or_else(|| self.masters[0].public_address(), Nginx::address)
+    }
+
+    /// Every `host:port` where clients may connect: NGINX, else all masters.
+    #[must_use]
+    pub fn doors(&self) -> Vec<String> {
+        match &self.nginx {
+            Some(nginx) => vec![nginx.address()],
+            None => self.masters.iter().map(Node::public_address).collect(),
+        }
     }
 
     /// The public API, as clients reach it.

@@ -32,6 +32,7 @@ async fn killed_auxiliary_leaves_the_ring_in_seconds_and_returns_to_it() {
         killed.elapsed()
     );
     stack.ring_of(&[0, 2], REMOVED.saturating_sub(killed.elapsed())).await;
+    read_all(&api).await;
     for (i, owner) in &owners {
         if *owner != lost {
             assert_eq!(after[i], *owner, "only the keys of the lost node move");
@@ -41,7 +42,8 @@ async fn killed_auxiliary_leaves_the_ring_in_seconds_and_returns_to_it() {
 
     stack.auxiliaries[1].start();
     stack.auxiliaries[1].ready(Duration::from_secs(60)).await;
-    stack.ring_of(&[0, 1, 2], Duration::from_secs(15)).await;
+    stack.settled(&[0, 1, 2], 0, Duration::from_secs(15)).await;
+    read_all(&api).await;
     assert_eq!(write_all(&api).await, owners, "the ring is what it was");
 
     // Asked to stop, it leaves by itself, at once.
@@ -49,6 +51,7 @@ async fn killed_auxiliary_leaves_the_ring_in_seconds_and_returns_to_it() {
     let status = stack.auxiliaries[2].process().exit(Duration::from_secs(10)).await;
     assert!(status.success(), "{status}");
     stack.ring_of(&[0, 1], REMOVED).await;
+    read_all(&api).await;
     write_all(&api).await;
     assert_eq!(stack.panics(), Vec::<String>::new());
 }
@@ -57,6 +60,17 @@ async fn killed_auxiliary_leaves_the_ring_in_seconds_and_returns_to_it() {
 async fn write_all(api: &Api) -> BTreeMap<usize, String> {
     let writes: FuturesUnordered<_> = (0..KEYS).map(|i| write(api, i)).collect();
     writes.collect().await
+}
+
+/// Every key is where its other copy is.
+async fn read_all(api: &Api) {
+    let reads: FuturesUnordered<_> = (0..KEYS).map(|i| read(api, i)).collect();
+    reads.collect::<Vec<_>>().await;
+}
+
+async fn read(api: &Api, i: usize) {
+    let answer = api.get(&format!("/cache/key-{i}")).await.expect(200);
+    assert_eq!(answer.text(), i.to_string(), "key-{i}");
 }
 
 async fn write(api: &Api, i: usize) -> (usize, String) {

@@ -4,6 +4,7 @@
 
 mod auxiliaries;
 mod bad_input;
+mod cache_faults;
 mod durability;
 mod front_door;
 mod identity;

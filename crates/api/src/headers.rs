@@ -2,8 +2,12 @@
 
 /// Identity of a request, in and out, and in every log line about it.
 pub const REQUEST_ID: &str = "x-request-id";
-/// `HIT` or `MISS` on cache reads.
+/// `HIT` or `STALE` on cache reads.
 pub const CACHE: &str = "x-cache";
+/// `granted` when the caller of a `load` is the one who loads the entry.
+pub const CACHE_LOAD: &str = "x-cache-load";
+/// Seconds for which a cache entry is still fresh.
+pub const CACHE_TTL: &str = "x-cache-ttl";
 /// The auxiliary that answered a cache read.
 pub const CACHE_NODE: &str = "x-cache-node";
 /// Namespace of a cache key, when `?ns=` is absent.

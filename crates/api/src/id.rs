@@ -78,7 +78,7 @@ impl FromStr for NodeId {
 }
 
 /// One life of a process; new at each start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String)]
 pub struct BootId(Uuid);
@@ -88,6 +88,18 @@ impl BootId {
     #[must_use]
     pub fn new_random() -> Self {
         Self(Uuid::new_v4())
+    }
+
+    /// Its sixteen bytes, as frames between peers carry it.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The boot id of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every type here crosses a process boundary, so a change is a change of protocol. Parsing happens on construction
 //! ([`Key::try_new`], [`NodeId::try_new`]): code behind the edge never sees an invalid value.
 
+pub mod batch;
 pub mod cache;
 pub mod error;
 pub mod headers;
@@ -10,6 +11,7 @@ pub mod id;
 pub mod job;
 pub mod key;
 pub mod member;
+pub mod operations;
 pub mod task;
 
 pub use error::{ErrorCode, Problem};

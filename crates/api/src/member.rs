@@ -67,27 +67,71 @@ const fn one() -> u32 {
     1
 }
 
-/// One auxiliary in the ring.
+/// One life of an auxiliary in the ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RingMember {
     /// Stable name: what is hashed.
     pub id: NodeId,
+    /// The life meant: a node that was restarted is another holder, an empty one.
+    pub boot_id: BootId,
     /// Share relative to the others.
     pub weight: u32,
     /// Failure domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// In a previous layout, and in the layout while it is settling: this life is over or unreachable, and what it held is not
+    /// counted on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
-/// Value of the key `ring`: who owns what. Written only by the leader, fenced.
+/// Which auxiliaries share the keys, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-pub struct RingRecord {
-    /// Grows by one with each change.
-    pub epoch: Epoch,
+pub struct Layout {
     /// Virtual nodes per unit of weight.
     pub virtual_nodes: u32,
     /// Copies of each entry.
     pub replicas: u32,
     /// The auxiliaries, sorted by id.
     pub members: Vec<RingMember>,
+}
+
+/// How far a change of the ring has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// No change is under way.
+    #[default]
+    Stable,
+    /// Read from the previous owners, write to both, while the new owners fetch what they lack.
+    Moving,
+    /// Read from the new owners, write to both, until nobody reads from the previous ones any more.
+    Settling,
+}
+
+impl Phase {
+    /// The name used in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Moving => "moving",
+            Self::Settling => "settling",
+        }
+    }
+}
+
+/// Value of the key `ring`: who owns what. Written only by the leader, fenced.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct RingRecord {
+    /// Grows by one with each record, phases included.
+    pub epoch: Epoch,
+    /// How far the change has come.
+    pub phase: Phase,
+    /// Who should own the keys.
+    #[serde(flatten)]
+    pub layout: Layout,
+    /// While a change is under way: who owned them before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Layout>,
 }

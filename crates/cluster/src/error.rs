@@ -35,6 +35,15 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A node cannot be taken out of the ring.
+    #[error("{id} cannot leave the ring")]
+    Keep {
+        /// The node.
+        id: NodeId,
+        /// Why not.
+        #[source]
+        reason: crate::change::KeepReason,
+    },
     /// No master admitted this node.
     #[error("no master at {address} (MASTER_ADDRESS) admitted this node")]
     Join {
@@ -51,7 +60,7 @@ impl Error {
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::DuplicateNode { .. } | Self::Record { .. } => true,
+            Self::DuplicateNode { .. } | Self::Record { .. } | Self::Keep { .. } => true,
             Self::ControlSilent { .. } => false,
             Self::Control(error) => matches!(error, control::Error::Invalid(_) | control::Error::Damaged(_)),
             Self::Join { source, .. } => matches!(

@@ -1,4 +1,4 @@
-//! List, then watch: the one way in which this crate follows keys.
+//! List, then watch: the one way in which keys are followed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// What a follower hears.
-pub(crate) enum Update {
-    /// Everything there is; what was known before and is not in it is gone.
-    Listed(Vec<KeyValue>),
+pub enum Update {
+    /// Everything there is, at a revision; what was known before and is not in it is gone.
+    Listed(Vec<KeyValue>, Revision),
     /// Changes since then, in order.
     Changed(Vec<Event>),
 }
@@ -29,19 +29,14 @@ enum Ended {
 
 /// Tells `hear` everything about keys that begin with `prefix` until `stop`. While the store is silent it hears nothing,
 /// and so keeps what it knows.
-pub(crate) async fn follow(
-    store: &Arc<dyn ControlStore>,
-    prefix: &str,
-    stop: &CancellationToken,
-    mut hear: impl FnMut(Update) + Send,
-) {
+pub async fn follow(store: &Arc<dyn ControlStore>, prefix: &str, stop: &CancellationToken, mut hear: impl FnMut(Update) + Send) {
     let followed = async {
         let mut backoff = FIRST_BACKOFF;
         loop {
             match store.range(Range::prefix(prefix), Consistency::Linearizable).await {
                 Ok(listing) => {
                     backoff = FIRST_BACKOFF;
-                    hear(Update::Listed(listing.items));
+                    hear(Update::Listed(listing.items, listing.revision));
                     watch(store, prefix, listing.revision + 1, &mut hear).await;
                 }
                 Err(error) => pause(prefix, &error, &mut backoff).await,

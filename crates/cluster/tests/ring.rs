@@ -5,119 +5,166 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::member::{Phase, RingRecord};
 use api::{BootId, Epoch};
-use cluster::{LEASE_TTL, Leader, Leadership, Registration, RingKeeper, RingPolicy, View};
-use support::{Fake, auxiliary, node, registry};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use transport::peer::{PeerClient, PeerPolicy};
-
-const INTERVAL: Duration = Duration::from_millis(50);
-const POLICY: RingPolicy = RingPolicy {
-    virtual_nodes: 64,
-    replicas: 1,
-};
-
-/// Answers every connection with 200 until told to stop.
-struct Peer {
-    address: String,
-    stop: CancellationToken,
-}
-
-impl Peer {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound").to_string();
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        tokio::spawn(async move {
-            loop {
-                let mut connection = tokio::select! {
-                    accepted = listener.accept() => accepted.expect("accept").0,
-                    () = stopped.cancelled() => return,
-                };
-                let _ = connection.read(&mut [0; 2048]).await;
-                let _ = connection
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-                    .await;
-            }
-        });
-        Self { address, stop }
-    }
-}
-
-async fn master(store: &Arc<Fake>, name: &str, stop: &CancellationToken) -> Arc<View> {
-    let registry = registry();
-    let view = Arc::new(View::new(store.another(), &registry));
-    let me = Leader {
-        node_id: node(name),
-        boot_id: BootId::new_random(),
-        address: format!("{name}:9000"),
-        public_address: None,
-    };
-    let leadership = Leadership::new(store.another(), me, LEASE_TTL, &registry);
-    let client = PeerClient::new("token", PeerPolicy::default(), &registry);
-    let keeper = RingKeeper::new(store.another(), Arc::clone(&view), client, POLICY, INTERVAL, &registry);
-    let (running, state, token) = (Arc::clone(&view), leadership.subscribe(), stop.clone());
-    tokio::spawn(async move {
-        tokio::join!(
-            running.run(token.clone()),
-            leadership.run(token.clone()),
-            keeper.run(state, token.clone())
-        );
-    });
-    view.synced().await;
-    view
-}
-
-async fn sees(view: &View, names: &[&str]) -> Epoch {
-    let is = |snapshot: &Arc<cluster::Snapshot>| {
-        let members = &snapshot.routing().record().members;
-        members.iter().map(|member| member.id.as_str()).eq(names.iter().copied())
-    };
-    let found = tokio::time::timeout(Duration::from_secs(20), view.wait_for(is)).await;
-    found
-        .unwrap_or_else(|_| panic!("{names:?} not seen: {:?}", view.load().routing().record()))
-        .epoch()
-}
+use cluster::View;
+use support::master::{INTERVAL, Master, Settings, lost, members, peers};
+use support::peer::Peer;
+use support::{Fake, registry};
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn the_ring_follows_who_answers_and_survives_its_leader() {
-    let (store, stop) = (Fake::new(), CancellationToken::new());
-    let (a, b) = (Peer::start().await, Peer::start().await);
-    let first_stop = CancellationToken::new();
-    let first = master(&store, "one", &first_stop).await;
-    let second = master(&store, "two", &stop).await;
-    let _a = Registration::register(store.another(), auxiliary("a", &a.address), LEASE_TTL)
-        .await
-        .expect("free");
-    sees(&first, &["a"]).await;
-    let _b = Registration::register(store.another(), auxiliary("b", &b.address), LEASE_TTL)
-        .await
-        .expect("free");
-    let both = sees(&second, &["a", "b"]).await;
-    let snapshot = second.load();
-    let owned_by_b = (0..100)
-        .map(|n| n.to_string())
-        .find(|key| snapshot.routing().owner_id("", key) == Some("b"))
-        .expect("a share");
-    assert_eq!(snapshot.routing().owner("", &owned_by_b).expect("known").address, b.address);
-    drop(snapshot);
+    let store = Fake::new();
+    let first = Master::start(&store, "one", Settings::default()).await;
+    let second = Master::start(&store, "two", Settings::default()).await;
+    let a = Peer::auxiliary(&store, "a").await;
+    first.settles(&["a"]).await;
+    let b = Peer::auxiliary(&store, "b").await;
+    let both = second.settles(&["a", "b"]).await;
+    let snapshot = second.view.load_full();
+    let routing = snapshot.routing();
+    let plan = routing.plan(7);
+    assert_eq!(plan.readers.len(), 2);
+    let addresses: Vec<&str> = plan
+        .readers
+        .iter()
+        .filter_map(|index| routing.node(*index))
+        .map(|owner| owner.address.as_str())
+        .collect();
+    assert!(addresses.contains(&a.member.address.as_str()) && addresses.contains(&b.member.address.as_str()));
+    let figures = second.figures();
+    assert!(figures.contains("cluster_ring_phase{phase=\"stable\"} 1"), "{figures}");
+    assert!(
+        first.figures().contains("cluster_ring_change_seconds_count 2"),
+        "{}",
+        first.figures()
+    );
 
-    b.stop.cancel();
-    let without = sees(&second, &["a"]).await;
-    assert_eq!(without.0, both.0 + 1);
+    b.kill();
+    let without = second.settles(&["a"]).await;
+    assert!(without.epoch > both.epoch);
 
-    first_stop.cancel();
-    a.stop.cancel();
-    let c = Peer::start().await;
-    let _c = Registration::register(store.another(), auxiliary("c", &c.address), LEASE_TTL)
-        .await
-        .expect("free");
-    let after = sees(&second, &["c"]).await;
-    assert!(after > without, "the second master carries on from the first one's epoch");
-    stop.cancel();
+    drop(first);
+    let _c = Peer::auxiliary(&store, "c").await;
+    let after = second.settles(&["a", "c"]).await;
+    assert!(
+        after.epoch > without.epoch,
+        "the second master carries on from the first one's epoch"
+    );
+}
+
+#[tokio::test]
+async fn with_the_usual_interval_an_unreachable_node_is_out_within_two_seconds() {
+    let store = Fake::new();
+    let settings = Settings {
+        interval: Duration::from_secs(1),
+        ..Settings::default()
+    };
+    let master = Master::start(&store, "one", settings).await;
+    let peers = peers(&store, &["a", "b", "c", "d"]).await;
+    master.settles(&["a", "b", "c", "d"]).await;
+    let began = Instant::now();
+    peers[1].hang(true);
+    let record = master.sees("b lost", |record| !members(record).contains(&"b")).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((record.phase, lost(&record)), (Phase::Moving, vec!["b"]));
+    master.settles(&["a", "c", "d"]).await;
+
+    let began = Instant::now();
+    peers[2].kill();
+    master.sees("c lost", |record| !members(record).contains(&"c")).await;
+    assert!(began.elapsed() < Duration::from_millis(1200), "{:?}", began.elapsed());
+    master.settles(&["a", "d"]).await;
+    peers[1].hang(false);
+    master.settles(&["a", "b", "d"]).await;
+}
+
+#[tokio::test]
+async fn a_node_that_restarts_at_once_takes_its_own_place() {
+    let store = Fake::new();
+    let settings = Settings {
+        interval: Duration::from_secs(10),
+        ..Settings::default()
+    };
+    let master = Master::start(&store, "one", settings).await;
+    let mut peers = peers(&store, &["a", "b"]).await;
+    let before = master.settles(&["a", "b"]).await;
+    let b = peers.pop().expect("b");
+    let old = b.member.boot_id;
+    let b = b.restart().await;
+    let is = |record: &RingRecord| record.epoch > before.epoch;
+    let moving = master.sees("a change", is).await;
+    assert_eq!((members(&moving), lost(&moving)), (vec!["a", "b"], vec!["b"]));
+    let after = master.settles(&["a", "b"]).await;
+    assert_eq!(after.epoch, Epoch(before.epoch.0 + 3), "one change");
+    let boots: Vec<BootId> = after.layout.members.iter().map(|member| member.boot_id).collect();
+    assert!(boots.contains(&b.member.boot_id) && !boots.contains(&old));
+}
+
+#[tokio::test]
+async fn a_phase_lasts_until_everybody_is_synced() {
+    let store = Fake::new();
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let a = Peer::auxiliary(&store, "a").await;
+    let stable = master.settles(&["a"]).await;
+    a.lag(true);
+    let _b = Peer::auxiliary(&store, "b").await;
+    let moving = master
+        .sees("a change", |record| {
+            record.phase == Phase::Moving && record.epoch > stable.epoch
+        })
+        .await;
+    assert_eq!(members(&moving), ["a", "b"]);
+    let changed = master.sees_within(INTERVAL * 5, |record| record.epoch > moving.epoch).await;
+    assert!(!changed, "a is not synced");
+    a.lag(false);
+    let after = master.settles(&["a", "b"]).await;
+    assert_eq!(after.epoch, Epoch(moving.epoch.0 + 2));
+}
+
+#[tokio::test]
+async fn after_a_restart_of_everything_a_missing_node_is_waited_for_only_so_long() {
+    let store = Fake::new();
+    let patience = Duration::from_secs(1);
+    let settings = || Settings {
+        patience,
+        ..Settings::default()
+    };
+    let master = Master::start(&store, "one", settings()).await;
+    let mut running = peers(&store, &["a", "b", "c"]).await;
+    let before = master.settles(&["a", "b", "c"]).await;
+    drop(master);
+    let (c, b, a) = (
+        running.pop().expect("c"),
+        running.pop().expect("b"),
+        running.pop().expect("a"),
+    );
+    c.kill();
+    c.leave();
+    store.expire_all();
+    let (_a, _b) = tokio::join!(a.restart(), b.restart());
+    let began = Instant::now();
+    let master = Master::start(&store, "one", settings()).await;
+    let moving = master.sees("a restart", |record| record.epoch > before.epoch).await;
+    assert!(began.elapsed() >= patience, "c was not waited for: {:?}", began.elapsed());
+    assert_eq!((members(&moving), lost(&moving)), (vec!["a", "b"], vec!["a", "b", "c"]));
+    master.settles(&["a", "b"]).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_of_everything_nobody_waits_when_all_are_back() {
+    let store = Fake::new();
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let mut running = peers(&store, &["a", "b"]).await;
+    let before = master.settles(&["a", "b"]).await;
+    drop(master);
+    let (b, a) = (running.pop().expect("b"), running.pop().expect("a"));
+    let (_a, _b) = tokio::join!(a.restart(), b.restart());
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let moving = master.sees("a restart", |record| record.epoch > before.epoch).await;
+    assert_eq!((members(&moving), lost(&moving)), (vec!["a", "b"], vec!["a", "b"]));
+    master.settles(&["a", "b"]).await;
 }
 
 #[tokio::test]
@@ -125,13 +172,8 @@ async fn who_is_told_of_a_newer_epoch_learns_it_without_the_watch() {
     let store = Fake::new();
     // Not running: as if its watch were late.
     let view = View::new(store.another(), &registry());
-    let stop = CancellationToken::new();
-    let a = Peer::start().await;
-    let master = master(&store, "one", &stop).await;
-    let _a = Registration::register(store.another(), auxiliary("a", &a.address), LEASE_TTL)
-        .await
-        .expect("free");
-    let epoch = sees(&master, &["a"]).await;
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let _a = Peer::auxiliary(&store, "a").await;
+    let epoch = master.settles(&["a"]).await.epoch;
     assert_eq!(view.catch_up(epoch).await.expect("the store answers"), epoch);
-    stop.cancel();
 }

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use settings::HumanDuration;
 
 use crate::client::{DEFAULT_ENDPOINT, Endpoint};
-use crate::commands::{CacheCommand, CompletionsArgs, JobsCommand, KvCommand, RingArgs};
+use crate::commands::{BackupCommand, CacheCommand, CompletionsArgs, JobsCommand, KvCommand, NodesArgs, RestoreArgs, RingArgs};
 use crate::exit;
 
 /// One stack for caching, key-value storage and data processing.
@@ -66,10 +66,15 @@ pub(crate) enum Command {
     /// SQL over files, run on the workers.
     #[command(subcommand)]
     Jobs(JobsCommand),
-    /// The nodes of the cluster.
-    Nodes,
-    /// Which auxiliaries own a key of the cache.
+    /// The nodes of the cluster; taking one out of the ring.
+    Nodes(NodesArgs),
+    /// Which auxiliaries own a key of the cache, or all keys.
     Ring(RingArgs),
+    /// Backups of the cache.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Put a backup of the cache back.
+    Restore(RestoreArgs),
     /// Run the whole stack in this process, for development and for a first look.
     #[cfg(feature = "up")]
     Up(crate::up::UpArgs),
@@ -121,6 +126,15 @@ mod tests {
             &["elasticore", "cache", "get"][..],
             &["elasticore", "cache", "set", "k", "v", "--ttl", "soon"],
             &["elasticore", "cache", "set", "k", "v", "--ttl", "-1"],
+            &["elasticore", "cache", "set", "k", "v", "--stale", "5m"],
+            &["elasticore", "cache", "touch", "k"],
+            &["elasticore", "cache", "incr", "k", "--by", "some"],
+            &["elasticore", "cache", "clear"],
+            &["elasticore", "cache", "clear", "--all", "--prefix", "x"],
+            &["elasticore", "restore"],
+            &["elasticore", "restore", "--mode", "overwrite"],
+            &["elasticore", "nodes", "drain"],
+            &["elasticore", "ring", "--namespace", "n"],
             &["elasticore", "--timeout", "x", "nodes"],
             &["elasticore", "--endpoint", "ftp://a", "nodes"],
             &["elasticore", "--endpoint", "https://a", "nodes"],

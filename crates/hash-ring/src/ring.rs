@@ -132,6 +132,13 @@ impl Ring {
         owners
     }
 
+    /// Where the owners of positions change, ascending: all positions from behind one up to and including the next have the
+    /// same owners, those of the latter. Behind the last one it goes on with the first.
+    #[must_use]
+    pub fn positions(&self) -> &[u64] {
+        &self.points
+    }
+
     /// The part of all positions each member is the primary of, in the order of [`Ring::members`]; sums to 1.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
@@ -229,6 +236,20 @@ mod tests {
             let hash = hash_key("", &n.to_string());
             assert_eq!(ring.owner(hash), ring.owners(hash, 2).first().copied());
         }
+    }
+
+    #[test]
+    fn owners_change_at_positions_and_nowhere_else() {
+        let ring = Ring::new(["a", "b", "c"].map(member), 16);
+        let positions = ring.positions();
+        for pair in positions.windows(2) {
+            let at = ring.owners(pair[1], 2);
+            for hash in [pair[0] + 1, pair[0] / 2 + pair[1] / 2 + 1] {
+                assert_eq!(ring.owners(hash, 2), at, "between {} and {}", pair[0], pair[1]);
+            }
+        }
+        let (first, last) = (positions[0], positions[positions.len() - 1]);
+        assert_eq!(ring.owners(last + 1, 2), ring.owners(first, 2), "around the end");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! What an auxiliary keeps: the memory tier ([`cache`]) and the disk tier ([`blob`]).
+//! What an auxiliary keeps: the memory tier ([`cache`]) with its backups ([`backup`]), and the disk tier ([`blob`]).
 //!
-//! Nothing here knows peers, HTTP or wire types. The clock is a seam: every call that depends on time is given
-//! `now_ms` (Unix milliseconds), so that expiry is tested without waiting.
+//! Nothing here knows peers or HTTP; of the wire types it takes and gives those that say what a key holds. The clock is a
+//! seam: every call that depends on time is given `now_ms` (Unix milliseconds), so that expiry is tested without waiting.
 
+pub mod backup;
 pub mod blob;
 pub mod cache;

@@ -2,20 +2,30 @@
 
 use std::thread;
 
-use store::cache::{Bounds, Cache, Condition, Key, MAX_CONTENT_TYPE_BYTES, Put, Refusal, Stored};
+use api::cache::{Lifetime, Packing};
+use store::cache::{Bounds, Cache, Condition, Deleted, Key, MAX_CONTENT_TYPE_BYTES, Policy, Put, Refusal, Stored, Touch};
 
 const ROOMY: Bounds = Bounds {
     entries: 1_000_000,
     bytes: 256 << 20,
+    policy: Policy::Lru,
 };
 
 fn put(value: &[u8], version: u64) -> Put<'_> {
     Put {
         value,
         content_type: "",
-        expires_at_ms: 0,
+        packing: Packing::Plain,
+        lifetime: Lifetime::default(),
         version,
         condition: Condition::None,
+    }
+}
+
+fn until(expires_at_ms: u64) -> Lifetime {
+    Lifetime {
+        fresh_until_ms: 0,
+        expires_at_ms,
     }
 }
 
@@ -24,6 +34,7 @@ fn the_least_recently_used_entry_goes_first() {
     let cache = Cache::new(Bounds {
         entries: 3,
         bytes: 1 << 20,
+        policy: Policy::Lru,
     });
     for (n, key) in ["a", "b", "c"].into_iter().enumerate() {
         cache.put(Key::plain(key), put(b"v", n as u64 + 1), 0).expect("room");
@@ -64,12 +75,17 @@ fn what_cannot_fit_is_refused_and_changes_nothing() {
     let cache = Cache::new(Bounds {
         entries: 10,
         bytes: 2_000,
+        policy: Policy::Lru,
     });
     cache.put(Key::plain("a"), put(b"old", 1), 0).expect("room");
     let refusal = cache.put(Key::plain("a"), put(&[0; 3_000], 2), 0);
     assert!(matches!(refusal, Err(Refusal::TooLarge { limit: 2_000, .. })), "{refusal:?}");
     assert_eq!(cache.get(Key::plain("a"), 0).expect("kept").value(), b"old");
-    let tiny = Cache::new(Bounds { entries: 10, bytes: 10 });
+    let tiny = Cache::new(Bounds {
+        entries: 10,
+        bytes: 10,
+        policy: Policy::Lru,
+    });
     assert!(matches!(tiny.incr(Key::plain("n"), 1, 1, 0), Err(Refusal::TooLarge { .. })));
 }
 
@@ -136,29 +152,113 @@ fn two_writes_with_one_stamp_are_told_apart() {
 }
 
 #[test]
-fn what_is_not_wanted_any_more_can_be_dropped() {
+fn a_write_that_came_too_late_is_stale_before_its_condition_is_looked_at() {
     let cache = Cache::new(ROOMY);
-    for n in 0..1_000u64 {
-        let expires_at_ms = if n % 3 == 0 { 500 } else { 0 };
-        cache
-            .put(
-                Key {
-                    namespace: "ns",
-                    key: &n.to_string(),
-                },
-                Put {
-                    expires_at_ms,
-                    ..put(b"v", n + 1)
-                },
-                0,
-            )
-            .expect("room");
+    let add = Put {
+        condition: Condition::Absent,
+        ..put(b"v", 5)
+    };
+    cache.put(Key::plain("a"), add, 0).expect("absent");
+    cache.put(Key::plain("a"), put(b"w", 6), 0).expect("newer");
+    // Its first attempt was applied: it must not be told that it never was.
+    assert_eq!(cache.put(Key::plain("a"), add, 0), Err(Refusal::Stale { held: 6 }));
+    assert_eq!(
+        cache.put(Key::plain("a"), Put { version: 7, ..add }, 0),
+        Err(Refusal::PreconditionFailed { held: Some(6) })
+    );
+}
+
+#[test]
+fn a_delete_leaves_a_version_behind_whether_there_was_something_or_not() {
+    let cache = Cache::new(ROOMY);
+    cache.put(Key::plain("a"), put(b"v", 5), 0).expect("room");
+    for (key, existed) in [("a", true), ("b", false)] {
+        let first = cache.delete(Key::plain(key), 7, Condition::None, 0);
+        assert_eq!(first, Ok(Deleted { existed }));
+        assert_eq!(cache.delete(Key::plain(key), 7, Condition::None, 0), first, "a repetition");
+        assert_eq!(
+            cache.put(Key::plain(key), put(b"late", 6), 0),
+            Err(Refusal::Stale { held: 7 })
+        );
+        assert_eq!(cache.incr(Key::plain(key), 1, 7, 0), Err(Refusal::Stale { held: 7 }));
+        assert!(cache.get(Key::plain(key), 0).is_none());
+        let again = cache.put(Key::plain(key), put(b"new", 8), 0);
+        assert_eq!(
+            again,
+            Ok(Stored {
+                version: 8,
+                created: true
+            })
+        );
     }
-    let dropped = cache.retain(|key| key.namespace == "ns" && key.key.ends_with('7'));
-    assert_eq!((dropped, cache.stats().entries), (900, 100));
-    cache.sweep(1_000, usize::MAX);
-    assert_eq!(cache.retain(|_| false), 67, "the expired ones among the rest were swept");
-    assert_eq!((cache.stats().entries, cache.stats().bytes), (0, 0));
+    assert_eq!(cache.stats().tombstones, 0, "a new value takes the tombstone's place");
+    let refused = cache.delete(Key::plain("c"), 9, Condition::Present, 0);
+    assert_eq!(refused, Err(Refusal::PreconditionFailed { held: None }));
+    assert_eq!(cache.stats().tombstones, 0, "a refused delete leaves nothing");
+}
+
+#[test]
+fn a_touch_changes_the_life_time_and_nothing_else() {
+    let cache = Cache::new(ROOMY);
+    let typed = Put {
+        content_type: "text/plain",
+        lifetime: until(100),
+        ..put(b"v", 5)
+    };
+    cache.put(Key::plain("a"), typed, 0).expect("room");
+    let touch = Touch {
+        lifetime: Lifetime {
+            fresh_until_ms: 150,
+            expires_at_ms: 200,
+        },
+        version: 6,
+        condition: Condition::Version(5),
+    };
+    let touched = Ok(Some(Stored {
+        version: 6,
+        created: false,
+    }));
+    assert_eq!(cache.touch(Key::plain("a"), touch, 50), touched);
+    assert_eq!(cache.touch(Key::plain("a"), touch, 50), touched, "a repetition");
+    let hit = cache.get(Key::plain("a"), 199).expect("still there");
+    assert_eq!((hit.value(), hit.content_type(), hit.version()), (&b"v"[..], "text/plain", 6));
+    assert!(hit.is_stale(150) && !hit.is_stale(149));
+    assert!(cache.get(Key::plain("a"), 200).is_none());
+    let late = Touch {
+        condition: Condition::None,
+        ..touch
+    };
+    assert_eq!(cache.touch(Key::plain("a"), late, 200), Ok(None));
+    assert_eq!(
+        cache.touch(Key::plain("a"), touch, 200),
+        Err(Refusal::PreconditionFailed { held: None })
+    );
+}
+
+#[test]
+fn a_packed_value_is_no_number() {
+    let cache = Cache::new(ROOMY);
+    let packed = Put {
+        packing: Packing::Lz4,
+        ..put(b"12", 1)
+    };
+    cache.put(Key::plain("n"), packed, 0).expect("room");
+    assert_eq!(cache.get(Key::plain("n"), 0).expect("held").packing(), Packing::Lz4);
+    assert_eq!(cache.incr(Key::plain("n"), 1, 2, 0), Err(Refusal::NotAnInteger));
+}
+
+#[test]
+fn the_time_of_a_write_may_be_over_when_it_comes() {
+    let cache = Cache::new(ROOMY);
+    cache.put(Key::plain("a"), put(b"old", 1), 0).expect("room");
+    let over = Put {
+        lifetime: until(50),
+        ..put(b"new", 2)
+    };
+    cache.put(Key::plain("a"), over, 60).expect("room");
+    let record = cache.record(Key::plain("a")).expect("replicas have to be told");
+    assert_eq!(record.version, 2);
+    assert!(cache.get(Key::plain("a"), 60).is_none(), "the old value is gone, too");
 }
 
 #[test]
@@ -168,7 +268,7 @@ fn time_to_live_ends_at_its_millisecond_swept_or_not() {
         .put(
             Key::plain("a"),
             Put {
-                expires_at_ms: 100,
+                lifetime: until(100),
                 ..put(b"v", 1)
             },
             50,
@@ -191,7 +291,7 @@ fn a_sweep_does_bounded_work_and_finds_everything_in_the_end() {
             .put(
                 Key::plain(&n.to_string()),
                 Put {
-                    expires_at_ms,
+                    lifetime: until(expires_at_ms),
                     ..put(b"v", n + 1)
                 },
                 0,
@@ -204,7 +304,7 @@ fn a_sweep_does_bounded_work_and_finds_everything_in_the_end() {
         .put(
             Key::plain("2"),
             Put {
-                expires_at_ms: 1_000_000,
+                lifetime: until(1_000_000),
                 ..put(b"stays", 10_000)
             },
             0,
@@ -225,6 +325,7 @@ fn concurrent_increments_are_all_counted() {
     let cache = Cache::new(Bounds {
         entries: 500,
         bytes: 1 << 20,
+        policy: Policy::Lru,
     });
     thread::scope(|scope| {
         for worker in 0..4u64 {

@@ -1,8 +1,10 @@
 //! How nodes and clients talk: the HTTP server every node runs, the one client peers are called with, and the one shape
 //! of errors between them.
 
+mod current;
 mod error;
 mod extract;
+pub mod frames;
 pub mod peer;
 mod request_id;
 pub mod server;

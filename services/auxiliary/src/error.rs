@@ -20,6 +20,15 @@ pub enum Error {
         #[source]
         source: store::blob::Error,
     },
+    /// The directory of the backups cannot be used.
+    #[error("BACKUP_DIR {} cannot be used", directory.display())]
+    Backups {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        #[source]
+        source: store::backup::Error,
+    },
     /// The cluster does not admit this node.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),

@@ -1,19 +1,26 @@
 //! A running auxiliary.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::NodeId;
+use cache::owner::Owner;
 use cluster::Standing;
-use lifecycle::{TaskStatus, Tasks};
+use lifecycle::{CancellationToken, TaskStatus, Tasks};
+use store::backup::BackupId;
 use telemetry::Registry;
 use tokio::sync::watch;
 use transport::server::Readiness;
 
 use crate::Error;
+use crate::app::backups::Backups;
 
 /// Time for background tasks and answers under way when the node stops.
 const DRAIN: Duration = Duration::from_secs(12);
+
+/// Time for the ring to go on without this node, which answers meanwhile.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A running auxiliary. Dropping it does not stop it: call [`Handle::stop`].
 #[derive(Debug)]
@@ -24,6 +31,9 @@ pub struct Handle {
     pub(crate) readiness: Readiness,
     pub(crate) registry: Registry,
     pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) leaving: CancellationToken,
+    pub(crate) owner: Arc<Owner>,
+    pub(crate) backups: Arc<Backups>,
 }
 
 impl Handle {
@@ -66,9 +76,16 @@ impl Handle {
         Error::Superseded(self.id.clone())
     }
 
-    /// Stops: leaves the cluster, takes no new work, finishes the answers under way.
+    /// Stops: leaves the cluster, answers until the ring goes on without this node, writes a last backup, and finishes the
+    /// answers under way.
     pub async fn stop(self) {
         self.readiness.not_ready("stopping");
+        self.leaving.cancel();
+        if tokio::time::timeout(FAREWELL, self.owner.departed()).await.is_err() {
+            tracing::info!("the ring still counts on this node; the backup has what it holds");
+        }
+        // A failure is logged where it happens; there is nobody left to tell.
+        drop(self.backups.write(BackupId::new_now(), &self.owner).await);
         let late = self.tasks.shutdown(DRAIN).await;
         if !late.is_empty() {
             tracing::warn!(tasks = ?late, "still running at the deadline");

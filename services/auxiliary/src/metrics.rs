@@ -4,74 +4,9 @@ use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use store::cache::{Cache, Stats};
-use telemetry::{LATENCY_BUCKETS, Metrics};
-
-/// Kinds of cache operations, and how they can end; their labels are looked up once, not per operation.
-const OPERATIONS: [&str; 4] = ["get", "put", "delete", "incr"];
-const RESULTS: [&str; 6] = ["hit", "miss", "ok", "conflict", "stale", "error"];
-
-/// Kind of a cache operation.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Operation {
-    Get,
-    Put,
-    Delete,
-    Incr,
-}
-
-/// How a cache operation ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ended {
-    Hit,
-    Miss,
-    Ok,
-    Conflict,
-    Stale,
-    Error,
-}
-
-/// Counters and times of cache operations.
-#[derive(Debug)]
-pub(crate) struct CacheMetrics {
-    operations: Vec<IntCounter>,
-    duration: Vec<Histogram>,
-    pub(crate) refused: IntCounterVec,
-}
-
-impl CacheMetrics {
-    pub(crate) fn new(registry: &Registry) -> Self {
-        let metrics = Metrics::new(registry);
-        let operations = metrics.counters(
-            "cache_operations_total",
-            "Cache operations carried out here.",
-            &["operation", "result"],
-        );
-        let help = "Time of a cache operation at the node that holds the entry.";
-        let duration = metrics.histograms("cache_request_duration_seconds", help, &["operation"], LATENCY_BUCKETS);
-        let help = "Batches refused because their caller knew another ring or another life of this node.";
-        let refused = metrics.counters("cache_batches_refused_total", help, &["reason"]);
-        let of = |operation: &str, result: &str| operations.with_label_values(&[operation, result]);
-        Self {
-            operations: OPERATIONS
-                .iter()
-                .flat_map(|operation| RESULTS.map(|result| of(operation, result)))
-                .collect(),
-            duration: OPERATIONS
-                .iter()
-                .map(|operation| duration.with_label_values(&[operation]))
-                .collect(),
-            refused,
-        }
-    }
-
-    /// Counts one operation that took so many seconds.
-    pub(crate) fn record(&self, operation: Operation, ended: Ended, seconds: f64) {
-        self.operations[operation as usize * RESULTS.len() + ended as usize].inc();
-        self.duration[operation as usize].observe(seconds);
-    }
-}
+use telemetry::Metrics;
 
 /// Asks the cache for its sizes when it is itself asked.
 pub(crate) struct CacheCollector {

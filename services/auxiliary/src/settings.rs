@@ -2,12 +2,24 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use api::NodeId;
 use cluster::ControlEngine;
 use serde::{Deserialize, Serialize};
-use settings::{ByteSize, List, Secret};
+use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
+
+/// What goes when there is no room (`CACHE_POLICY`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CachePolicy {
+    /// Least recently used.
+    #[default]
+    Lru,
+    /// S3-FIFO: what was asked for once makes way for what is asked for again.
+    S3Fifo,
+}
 
 /// Settings of an auxiliary; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +51,18 @@ pub struct Settings {
     pub cache_size: usize,
     /// Most bytes in memory, keys and bookkeeping included.
     pub cache_max_bytes: ByteSize,
+    /// What goes when there is no room: `lru`, or `s3fifo`, which keeps what is asked for again.
+    pub cache_policy: CachePolicy,
     /// Largest value of the cache.
     pub max_value_bytes: ByteSize,
+    /// Directory of the backups; this node's alone.
+    pub backup_dir: PathBuf,
+    /// Time between two backups of this node; 0 for none but those that are asked for, and the one at the end.
+    pub backup_interval: HumanDuration,
+    /// Backups kept.
+    pub backup_keep: usize,
+    /// What may be fetched in a second from other nodes when the ring changes.
+    pub sync_bytes_per_second: ByteSize,
     /// Directory of the blobs; this node's alone.
     pub blob_dir: PathBuf,
     /// Requests answered at once; more are refused with 503.
@@ -65,7 +87,12 @@ impl Default for Settings {
             weight: 1,
             cache_size: 1_000_000,
             cache_max_bytes: ByteSize(256 << 20),
+            cache_policy: CachePolicy::Lru,
             max_value_bytes: ByteSize(8 << 20),
+            backup_dir: PathBuf::from("data/backups"),
+            backup_interval: HumanDuration(Duration::from_secs(60)),
+            backup_keep: 3,
+            sync_bytes_per_second: ByteSize(64 << 20),
             blob_dir: PathBuf::from("data/blobs"),
             max_in_flight: 4096,
             log_format: LogFormat::Text,
@@ -99,6 +126,8 @@ impl Settings {
             self.cache_max_bytes.0 < self.max_value_bytes.0.saturating_mul(2),
             "CACHE_MAX_BYTES must be at least twice MAX_VALUE_BYTES, or a large value would empty the cache",
         );
+        refuse(self.backup_keep == 0, "BACKUP_KEEP must be at least 1");
+        refuse(self.sync_bytes_per_second.0 == 0, "SYNC_BYTES_PER_SECOND must be at least 1");
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
         problems
     }

@@ -7,22 +7,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use api::cache::MAX_FRAME_BYTES;
 use api::member::{Member, Role};
 use api::{BootId, NodeId};
-use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Registration, View, Whereabouts, find_control};
+use cache::Clock;
+use cache::net::{FramePeers, ViewRings};
+use cache::owner::{Identity, Options, Owner};
+use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Reach, Registration, View, Whereabouts, find_control};
 use control::{ControlStore, Instrumented};
-use lifecycle::Tasks;
+use lifecycle::{CancellationToken, Tasks};
 use parking_lot::Mutex;
+use store::backup::BackupDir;
 use store::blob::BlobStore;
-use store::cache::{Bounds, Cache};
+use store::cache::{Bounds, Cache, Policy};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
+use transport::frames::{FrameClient, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
 
-use crate::app::App;
-use crate::app::batch::Batches;
-use crate::app::gate::Gate;
-use crate::background::{follow_ring, sweep};
-use crate::metrics::{CacheCollector, CacheMetrics};
+use crate::app::backups::Backups;
+use crate::app::{App, Frames, blob_operations};
+use crate::background::{backups, quotas, sweep};
+use crate::metrics::CacheCollector;
+use crate::settings::CachePolicy;
 use crate::{Error, Handle, Settings, http};
 
 /// Uploads of large blobs take their time; callers have deadlines of their own.
@@ -37,23 +42,18 @@ const FRAME_OVERHEAD: usize = 64 << 10;
 pub async fn start(settings: Settings) -> Result<Handle, Error> {
     let problems = settings::Settings::problems(&settings);
     refuse(problems)?;
-    let registry = new_registry();
-    let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
-    let node = Foundation::lay(&settings, registry).await?;
-    let store = find_control(&whereabouts(&settings), &peers).await?;
-    node.build(&settings, store).await
+    let node = Foundation::lay(&settings, new_registry()).await?;
+    let control = find_control(&whereabouts(&settings), &node.peers).await?;
+    node.build(&settings, control).await
 }
 
 /// Starts an auxiliary on a control store that is open already: the one-process stack, and tests.
 ///
 /// # Errors
 /// As [`start`], but for finding the cluster.
-pub async fn start_with(settings: Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
+pub async fn start_with(settings: Settings, control: Arc<dyn ControlStore>) -> Result<Handle, Error> {
     refuse(settings.problems_of_the_node())?;
-    Foundation::lay(&settings, new_registry())
-        .await?
-        .build(&settings, store)
-        .await
+    Foundation::lay(&settings, new_registry()).await?.build(&settings, control).await
 }
 
 fn refuse(problems: Vec<String>) -> Result<(), Error> {
@@ -70,6 +70,8 @@ struct Foundation {
     listener: TcpListener,
     address: SocketAddr,
     blobs: BlobStore,
+    backups: BackupDir,
+    peers: PeerClient,
 }
 
 impl Foundation {
@@ -88,76 +90,96 @@ impl Foundation {
             directory: settings.blob_dir.clone(),
             source,
         })?;
+        let backups = BackupDir::open(&settings.backup_dir, settings.backup_keep).map_err(|source| Error::Backups {
+            directory: settings.backup_dir.clone(),
+            source,
+        })?;
+        let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
         Ok(Self {
             registry,
             listener,
             address,
             blobs,
+            backups,
+            peers,
         })
     }
 
-    async fn build(self, settings: &Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
-        let Self {
-            registry,
-            listener,
-            address,
-            blobs,
-        } = self;
-        let (tasks, readiness) = (Tasks::new(), Readiness::default());
-        let me = member(settings, address)?;
-        let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
-        let view = Arc::new(View::new(Arc::clone(&store), &registry));
-        let bytes = usize::try_from(settings.cache_max_bytes.0).unwrap_or(usize::MAX);
-        let cache = Arc::new(Cache::new(Bounds {
-            entries: settings.cache_size,
-            bytes,
-        }));
-        let gate = Arc::new(Gate::default());
-        CacheCollector::register(Arc::clone(&cache), &registry);
-        let batches = Batches {
-            cache: Arc::clone(&cache),
-            gate: Arc::clone(&gate),
-            view: Arc::clone(&view),
-            boot_id: me.boot_id,
-            metrics: CacheMetrics::new(&registry),
+    async fn build(self, settings: &Settings, control: Arc<dyn ControlStore>) -> Result<Handle, Error> {
+        let (tasks, readiness, clock) = (Tasks::new(), Readiness::default(), Clock::default());
+        let member = member(settings, self.address)?;
+        let me = Identity {
+            id: member.id.clone(),
+            boot_id: member.boot_id,
         };
-        let largest = usize::try_from(settings.max_value_bytes.0)
-            .unwrap_or(usize::MAX)
-            .saturating_add(FRAME_OVERHEAD);
-        let max_frame_bytes = largest.max(MAX_FRAME_BYTES);
-        let app = App::new(batches, blobs, max_frame_bytes, &registry);
-        let routes = http::routes(app, registry.clone(), readiness.clone());
+        let control: Arc<dyn ControlStore> = Arc::new(Instrumented::new(control, &self.registry));
+        let view = Arc::new(View::new(Arc::clone(&control), &self.registry));
+        let store = Arc::new(Cache::new(bounds(settings)));
+        CacheCollector::register(Arc::clone(&store), &self.registry);
+        let backups = Arc::new(Backups::new(self.backups, me.clone(), clock.clone(), &self.registry));
+        if let Err(error) = backups.load_newest(&store).await {
+            // Better an empty node, which its peers fill, than none.
+            tracing::error!(%error, "no backup could be loaded; beginning without");
+        }
+        let frames = FrameClient::new(self.peers.clone());
+        let owner = Owner::new(
+            me.clone(),
+            store,
+            Arc::new(FramePeers(frames.clone())),
+            Arc::new(ViewRings(Arc::clone(&view))),
+            clock.clone(),
+            Options {
+                sync_bytes_per_second: settings.sync_bytes_per_second.0,
+                ..Options::default()
+            },
+            &self.registry,
+        );
+        let reach = Arc::new(Reach::new(Arc::clone(&view), self.peers.clone(), Some(me.id.clone())));
+        let app = Arc::new(App {
+            owner: Arc::clone(&owner),
+            backups: Arc::clone(&backups),
+            reach: Arc::clone(&reach),
+            blobs: self.blobs,
+            boot_id: me.boot_id,
+            stop: tasks.token().clone(),
+            blob_operations: blob_operations(&self.registry),
+        });
+        let largest = usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX);
+        let max_frame_bytes = largest.saturating_add(FRAME_OVERHEAD).max(MAX_FRAME_BYTES);
+        let handler = Arc::new(Frames(Arc::clone(&owner)));
+        let routes = http::routes(
+            app,
+            frames_route(handler, max_frame_bytes, tasks.token().clone()),
+            self.registry.clone(),
+            readiness.clone(),
+        );
         let layers = Layers::new(
-            HttpMetrics::new(&registry),
+            HttpMetrics::new(&self.registry),
             REQUEST_TIMEOUT,
             max_frame_bytes,
             settings.max_in_flight,
         );
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
-        let follow = Arc::clone(&view);
+        spawn_listener(&tasks, self.listener, router);
+        let known = Arc::clone(&view);
         tasks.supervise("view", move |stop| {
-            let view = Arc::clone(&follow);
+            let view = Arc::clone(&known);
             async move { view.run(stop).await }
         });
-        let (me_id, seen, swept) = (me.id.clone(), Arc::clone(&view), Arc::clone(&cache));
-        tasks.supervise("ring", move |stop| {
-            follow_ring::run(Arc::clone(&seen), Arc::clone(&gate), Arc::clone(&cache), me_id.clone(), stop)
+        let (peers, known) = (self.peers, Arc::clone(&view));
+        tasks.supervise("departed-peers", move |stop| {
+            let (view, peers) = (Arc::clone(&known), peers.clone());
+            async move { view.forget_departed(peers, stop).await }
         });
-        tasks.supervise("sweeper", move |stop| sweep::run(Arc::clone(&swept), stop));
-        // Taken by the first start: a listener that panics is gone, and the node with it.
-        let listener = Mutex::new(Some(listener));
-        tasks.supervise("listener", move |stop| {
-            let (listener, router) = (listener.lock().take(), router.clone());
-            async move {
-                if let Some(listener) = listener {
-                    serve(listener, router, stop).await;
-                }
-            }
+        let pinging = Arc::clone(&reach);
+        tasks.supervise("reach", move |stop| {
+            let reach = Arc::clone(&pinging);
+            async move { reach.run(stop).await }
         });
+        spawn_cache(&tasks, settings, &owner, &backups, Arc::clone(&control), clock);
 
-        let id = me.id.clone();
-        let registration = match Registration::register(store, me, LEASE_TTL).await {
+        let registration = match Registration::register(control, member, LEASE_TTL).await {
             Ok(registration) => Arc::new(registration),
             Err(error) => {
                 tasks.shutdown(Duration::from_secs(1)).await;
@@ -165,29 +187,98 @@ impl Foundation {
             }
         };
         let standing = registration.standing();
-        tasks.supervise("membership", move |stop| {
-            let registration = Arc::clone(&registration);
-            async move { registration.keep(stop).await }
+        // Cancelled before everything else: the node leaves the cluster while it still answers.
+        let leaving = tasks.token().child_token();
+        let leave = leaving.clone();
+        tasks.supervise("membership", move |_| {
+            let (registration, leave) = (Arc::clone(&registration), leave.clone());
+            async move { registration.keep(leave).await }
         });
-        let ready = readiness.clone();
-        tasks.supervise("readiness", move |stop| {
-            let (view, ready) = (Arc::clone(&view), ready.clone());
-            async move {
-                tokio::select! {
-                    () = view.synced() => ready.ready(),
-                    () = stop.cancelled() => {}
-                }
-            }
-        });
-        tracing::info!(%id, %address, "auxiliary started");
+        spawn_readiness(&tasks, view, Arc::clone(&owner), readiness.clone(), leaving.clone());
+        tracing::info!(id = %me.id, address = %self.address, "auxiliary started");
         Ok(Handle {
-            id,
-            address,
+            id: me.id,
+            address: self.address,
             tasks,
             readiness,
-            registry,
+            registry: self.registry,
             standing,
+            leaving,
+            owner,
+            backups,
         })
+    }
+}
+
+fn spawn_listener(tasks: &Tasks, listener: TcpListener, router: axum::Router) {
+    // Taken by the first start: a listener that panics is gone, and the node with it.
+    let listener = Mutex::new(Some(listener));
+    tasks.supervise("listener", move |stop| {
+        let (listener, router) = (listener.lock().take(), router.clone());
+        async move {
+            if let Some(listener) = listener {
+                serve(listener, router, stop).await;
+            }
+        }
+    });
+}
+
+fn spawn_cache(
+    tasks: &Tasks,
+    settings: &Settings,
+    owner: &Arc<Owner>,
+    written: &Arc<Backups>,
+    control: Arc<dyn ControlStore>,
+    clock: Clock,
+) {
+    let follower = Arc::clone(owner);
+    tasks.supervise("ring", move |stop| {
+        let owner = Arc::clone(&follower);
+        async move { owner.follow(stop).await }
+    });
+    let puller = Arc::clone(owner);
+    tasks.supervise("range-sync", move |stop| Arc::clone(&puller).sync(stop));
+    let swept = Arc::clone(owner);
+    tasks.supervise("sweeper", move |stop| sweep::run(Arc::clone(&swept), clock.clone(), stop));
+    let bounded = Arc::clone(owner);
+    tasks.supervise("quotas", move |stop| quotas::run(Arc::clone(&control), Arc::clone(&bounded), stop));
+    let every = settings.backup_interval.0;
+    if !every.is_zero() {
+        let (written, owner) = (Arc::clone(written), Arc::clone(owner));
+        tasks.supervise("backups", move |stop| backups::run(Arc::clone(&written), Arc::clone(&owner), every, stop));
+    }
+}
+
+/// Ready while it holds all it must hold; a node that is to be taken out of the ring, or was, is not.
+fn spawn_readiness(tasks: &Tasks, view: Arc<View>, owner: Arc<Owner>, readiness: Readiness, leaving: CancellationToken) {
+    tasks.supervise("readiness", move |_| {
+        let (view, owner, readiness, leaving) = (Arc::clone(&view), Arc::clone(&owner), readiness.clone(), leaving.clone());
+        let keep = async move {
+            view.synced().await;
+            loop {
+                readiness.not_ready("fetching what it must hold from other nodes");
+                owner.synced().await;
+                readiness.ready();
+                owner.departed().await;
+            }
+        };
+        async move {
+            tokio::select! {
+                () = keep => {}
+                () = leaving.cancelled() => {}
+            }
+        }
+    });
+}
+
+fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        entries: settings.cache_size,
+        bytes: usize::try_from(settings.cache_max_bytes.0).unwrap_or(usize::MAX),
+        policy: match settings.cache_policy {
+            CachePolicy::Lru => Policy::Lru,
+            CachePolicy::S3Fifo => Policy::S3Fifo,
+        },
     }
 }
 

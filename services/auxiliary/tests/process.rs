@@ -37,7 +37,9 @@ async fn what_is_wrong_is_said_in_one_line() {
     std::fs::write(&file, "no directory").expect("write");
     let taken = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
     let port = taken.local_addr().expect("bound").port().to_string();
+    let backups = directory.path().join("backups");
     let (free, file) = (free.to_str().expect("utf-8"), file.to_str().expect("utf-8"));
+    let backups = backups.to_str().expect("utf-8");
     let common = [("CLUSTER_TOKEN", "t"), ("MASTERS", "127.0.0.1:1")];
     let with = |more: &[(&'static str, &str)]| -> Vec<(String, String)> {
         common
@@ -48,8 +50,9 @@ async fn what_is_wrong_is_said_in_one_line() {
     };
     for (settings, expected) in [
         (vec![("CLUSTER_TOKEN".to_owned(), "t".to_owned())], "MASTER_ADDRESS"),
-        (with(&[("PORT", &port), ("BLOB_DIR", free)]), "is taken"),
-        (with(&[("PORT", "0"), ("BLOB_DIR", file)]), "BLOB_DIR"),
+        (with(&[("PORT", &port), ("BLOB_DIR", free), ("BACKUP_DIR", backups)]), "is taken"),
+        (with(&[("PORT", "0"), ("BLOB_DIR", file), ("BACKUP_DIR", backups)]), "BLOB_DIR"),
+        (with(&[("PORT", "0"), ("BLOB_DIR", free), ("BACKUP_DIR", file)]), "BACKUP_DIR"),
         (with(&[("CACHE_SIZE", "0")]), "CACHE_SIZE"),
     ] {
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -75,7 +78,7 @@ async fn it_joins_through_a_master_and_leaves_at_sigterm() {
     let stop = lifecycle::CancellationToken::new();
     tokio::spawn(serve(master, router, stop.clone()));
 
-    let directory = cluster.directory.path().join("binary");
+    let (directory, backups) = (cluster.directory.path().join("binary"), cluster.directory.path().join("backups"));
     let settings = [
         ("NODE_ID", "a"),
         ("PORT", "0"),
@@ -83,6 +86,7 @@ async fn it_joins_through_a_master_and_leaves_at_sigterm() {
         ("CLUSTER_TOKEN", TOKEN),
         ("MASTERS", &address),
         ("BLOB_DIR", directory.to_str().expect("utf-8")),
+        ("BACKUP_DIR", backups.to_str().expect("utf-8")),
     ];
     let mut child = binary(&settings).stderr(Stdio::inherit()).spawn().expect("starts");
     cluster.in_ring("a", true).await;

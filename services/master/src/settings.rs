@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
 
+/// Most copies of a cache entry.
+const MAX_REPLICAS: u32 = 5;
+
 /// Settings of a master; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,12 +37,18 @@ pub struct Settings {
     pub raft_dir: PathBuf,
     /// Failure domain.
     pub zone: Option<String>,
-    /// Points of each auxiliary on the ring.
+    /// Points of each auxiliary on the ring; the same on all masters.
     pub virtual_nodes: u32,
+    /// Copies of each cache entry; the same on all masters.
+    pub cache_replicas: u32,
     /// Time between probes of each auxiliary.
     pub health_check_interval: HumanDuration,
-    /// Largest value of the cache and of `/kv`.
+    /// Time between backups of the whole cache under one id, made by the master that leads; 0 for none.
+    pub backup_interval: HumanDuration,
+    /// Largest value of the cache.
     pub max_value_bytes: ByteSize,
+    /// Values of the cache of so many bytes and more are compressed when that saves a fifth.
+    pub compress_above: ByteSize,
     /// Longest time for one public request, except those that wait on purpose.
     pub request_timeout: HumanDuration,
     /// Requests answered at once on each listener; more are refused with 503.
@@ -66,8 +75,11 @@ impl Default for Settings {
             raft_dir: PathBuf::from("data/raft"),
             zone: None,
             virtual_nodes: 256,
+            cache_replicas: 2,
             health_check_interval: HumanDuration(Duration::from_secs(1)),
+            backup_interval: HumanDuration(Duration::from_secs(120)),
             max_value_bytes: ByteSize(8 << 20),
+            compress_above: ByteSize(4 << 10),
             request_timeout: HumanDuration(Duration::from_secs(10)),
             max_in_flight: 4096,
             result_ttl: HumanDuration(Duration::from_secs(24 * 60 * 60)),
@@ -103,8 +115,16 @@ impl settings::Settings for Settings {
             "VIRTUAL_NODES must be 1 to 16384",
         );
         refuse(
+            !(1..=MAX_REPLICAS).contains(&self.cache_replicas),
+            "CACHE_REPLICAS must be 1 to 5",
+        );
+        refuse(
             self.health_check_interval.0.is_zero(),
             "HEALTH_CHECK_INTERVAL must be longer than 0",
+        );
+        refuse(
+            !self.backup_interval.0.is_zero() && self.backup_interval.0 < Duration::from_secs(1),
+            "BACKUP_INTERVAL must be at least 1s, or 0 for no backups",
         );
         refuse(self.request_timeout.0.is_zero(), "REQUEST_TIMEOUT must be longer than 0");
         refuse(

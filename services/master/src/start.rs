@@ -7,19 +7,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use api::member::{Member, Role};
 use api::{BootId, NodeId};
-use cluster::{LEASE_TTL, Leader, Leadership, Registration, RingKeeper, RingPolicy, View};
+use cache::Clock;
+use cache::front::{Cache, Options};
+use cache::net::{FramePeers, ViewRings};
+use cluster::{LEASE_TTL, Leader, Leadership, Reach, Registration, RingKeeper, RingPolicy, View};
 use control::raft::{RaftOptions, RaftStore};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use telemetry::{Registry, new_registry};
+use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
 
 use crate::app::App;
-use crate::app::cache::{Cache, RingPlacement};
+use crate::app::auxiliaries::Auxiliaries;
+use crate::app::backups::Backups;
+use crate::app::events::Events;
 use crate::app::jobs::{Dependencies, Jobs};
 use crate::app::kv::Kv;
+use crate::app::namespaces::Namespaces;
 use crate::app::nodes::Nodes;
+use crate::app::ring::Ring;
 use crate::{ControlEngine, Handle, Settings, http};
 
 /// Longest wait for the control store when the master starts.
@@ -28,6 +36,8 @@ const STORE_WAIT: Duration = Duration::from_secs(30);
 const PRIVATE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest body of a request: a batch, or a report with a plan.
 const MAX_BODY_BYTES: usize = 32 << 20;
+/// What remains of a request's time when a wait within it is over.
+const AFTER_WAIT: Duration = Duration::from_secs(1);
 
 /// Starts a master and returns when it takes requests; it is ready for clients a moment later, when it knows the cluster.
 ///
@@ -54,12 +64,21 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         result_ttl: settings.result_ttl.0,
         registry: registry.clone(),
     });
+    let frames = FrameClient::new(peers.clone());
+    let auxiliaries = Auxiliaries::new(Arc::clone(&view), peers.clone());
     let app = Arc::new(App {
-        cache: Cache::new(Arc::new(RingPlacement::new(Arc::clone(&view))), peers.clone(), &registry),
+        cache: cache(&settings, &view, &frames, &registry),
+        backups: Backups::new(auxiliaries.clone()),
+        namespaces: Namespaces::new(Arc::clone(&store), auxiliaries.clone()),
+        events: Events::new(auxiliaries.clone()),
+        ring: Ring::new(Arc::clone(&store), auxiliaries.clone()),
         kv: Kv::new(Arc::clone(&store)),
         jobs,
-        nodes: Nodes::new(Arc::clone(&view), tasks.clone(), me.id.clone(), &settings, &me.address),
-        max_value_bytes: usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX),
+        nodes: Nodes::new(auxiliaries.clone(), tasks.clone(), me.id.clone(), &settings, &me.address),
+        auxiliaries,
+        reach: Arc::new(Reach::new(Arc::clone(&view), peers.clone(), None)),
+        max_value_bytes: max_value_bytes(&settings),
+        max_load_wait: settings.request_timeout.0.saturating_sub(AFTER_WAIT),
         cluster_token: settings.cluster_token.clone(),
         stop: tasks.token().clone(),
     });
@@ -82,7 +101,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let standing = registration.standing();
     let policy = RingPolicy {
         virtual_nodes: settings.virtual_nodes,
-        replicas: 1,
+        replicas: settings.cache_replicas,
     };
     let keeper = RingKeeper::new(
         store,
@@ -92,11 +111,17 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         settings.health_check_interval.0,
         &registry,
     );
+    spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0);
     spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
     let known = Arc::clone(&view);
     tasks.supervise("departed-peers", move |stop| {
-        let (view, peers) = (Arc::clone(&known), peers.clone());
-        async move { view.forget_departed(peers, stop).await }
+        let (view, peers, frames) = (Arc::clone(&known), peers.clone(), frames.clone());
+        async move {
+            tokio::join!(
+                view.forget_departed(peers, stop.clone()),
+                cache::net::forget_departed(&view, &frames, stop)
+            );
+        }
     });
     let ready = readiness.clone();
     tasks.supervise("readiness", move |_| {
@@ -115,6 +140,21 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         standing,
         raft,
     })
+}
+
+/// The cache over the auxiliaries of the ring.
+fn cache(settings: &Settings, view: &Arc<View>, frames: &FrameClient, registry: &Registry) -> Cache {
+    let (peers, rings) = (FramePeers(frames.clone()), ViewRings(Arc::clone(view)));
+    let options = Options {
+        compress_above: usize::try_from(settings.compress_above.0).unwrap_or(usize::MAX),
+        max_value_bytes: max_value_bytes(settings),
+        ..Options::default()
+    };
+    Cache::new(Arc::new(peers), Arc::new(rings), Clock::default(), options, registry)
+}
+
+fn max_value_bytes(settings: &Settings) -> usize {
+    usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX)
 }
 
 async fn open_store(settings: &Settings, registry: &Registry) -> anyhow::Result<(Arc<dyn ControlStore>, Option<Arc<RaftStore>>)> {
@@ -172,6 +212,33 @@ fn spawn_server(tasks: &Tasks, name: &'static str, listener: tokio::net::TcpList
             }
         }
     });
+}
+
+fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_interval: Duration) {
+    let reach = Arc::clone(&app.reach);
+    tasks.supervise("reach", move |stop| {
+        let reach = Arc::clone(&reach);
+        async move { reach.run(stop).await }
+    });
+    let events = Arc::clone(&app.events);
+    let cache = Arc::clone(app);
+    tasks.supervise("pulse", move |stop| {
+        let app = Arc::clone(&cache);
+        async move {
+            tokio::select! {
+                () = app.cache.watch_pulse() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    });
+    tasks.supervise("events", move |stop| Arc::clone(&events).run(stop));
+    if !backup_interval.is_zero() {
+        let (backups, leading) = (app.backups.clone(), leadership.subscribe());
+        tasks.supervise("backups", move |stop| {
+            let (backups, leading) = (backups.clone(), leading.clone());
+            async move { backups.run(leading, backup_interval, stop).await }
+        });
+    }
 }
 
 fn spawn_background(

@@ -242,7 +242,7 @@ async fn unseated(seat: &mut watch::Receiver<Seat>, token: &Token) {
 /// Whether the seat changed.
 fn apply(seat: &mut Seat, update: Update) -> bool {
     let heard = match update {
-        Update::Listed(items) => Some(items.into_iter().find(|item| item.key == keys::LEADER)),
+        Update::Listed(items, _) => Some(items.into_iter().find(|item| item.key == keys::LEADER)),
         Update::Changed(events) => events
             .into_iter()
             .rev()

@@ -1,25 +1,31 @@
-//! Keeps the ring as it should be, while this node leads.
+//! Keeps the ring as it should be, while this node leads: sees, decides with [`next`], writes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::NodeId;
-use api::member::{Member, RingRecord, Role};
-use control::{Compare, Consistency, ControlStore, Op, Revision, Txn};
-use futures::future::join_all;
-use prometheus::{IntCounter, Registry};
-use telemetry::Metrics;
+use api::member::{Member, Phase, Role};
+use control::ControlStore;
+use prometheus::Registry;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use transport::peer::{PeerClient, PeerError, Retry};
+use transport::peer::PeerClient;
 
-use super::wanted::{Policy, Probes, wanted};
-use crate::{Error, LeaderState, Token, View, keys};
+use super::change::{Policy, Seen, complaints, moot, next, stranded};
+use super::figures::Figures;
+use super::prober::Prober;
+use super::records::{self, Held};
+use crate::{Error, LeaderState, Snapshot, Token, View};
 
-/// The leader's task that probes auxiliaries and writes the ring. Keep [`Keeper::run`] running.
+/// How long nodes are waited for that are lost together with all copies of what they held.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time for a record to reach everybody who can reach the store.
+const OVERDUE: Duration = Duration::from_secs(5);
+/// Pause after a failed call to the store.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The leader's task that probes nodes and writes the ring. Keep [`Keeper::run`] running.
 #[derive(Debug)]
 pub struct Keeper {
     store: Arc<dyn ControlStore>,
@@ -27,19 +33,28 @@ pub struct Keeper {
     client: PeerClient,
     policy: Policy,
     interval: Duration,
-    failures: IntCounter,
-    changes: IntCounter,
+    patience: Duration,
+    figures: Figures,
 }
 
-/// The ring as the store has it.
-#[derive(Debug, Clone)]
-struct Held {
-    record: RingRecord,
-    mod_revision: Revision,
+/// What one term of leadership remembers.
+struct Term<'a> {
+    token: &'a Token,
+    prober: Prober,
+    /// The record, once it was read.
+    held: Option<Option<Held>>,
+    /// Since when it is the one.
+    held_since: Instant,
+    /// Since when keys have been without holders, or the ring without anybody who answers.
+    stranded_since: Option<Instant>,
+    /// When the change under way began, if this term saw it begin.
+    change_began: Option<Instant>,
+    /// Before then the store is left alone.
+    retry_at: Instant,
 }
 
 impl Keeper {
-    /// A keeper that probes every `interval` (`HEALTH_CHECK_INTERVAL`).
+    /// A keeper that probes twice in every `interval` (`HEALTH_CHECK_INTERVAL`).
     #[must_use]
     pub fn new(
         store: Arc<dyn ControlStore>,
@@ -49,19 +64,22 @@ impl Keeper {
         interval: Duration,
         registry: &Registry,
     ) -> Self {
-        let metrics = Metrics::new(registry);
         Self {
             store,
             view,
             client,
             policy,
             interval,
-            failures: metrics.counter(
-                "cluster_probe_failures_total",
-                "Probes of auxiliaries by the leader that failed.",
-            ),
-            changes: metrics.counter("cluster_ring_changes_total", "Rings this master has written as leader."),
+            patience: PATIENCE,
+            figures: Figures::new(registry),
         }
+    }
+
+    /// Waits this long, and not half a minute, for nodes that are lost together with all copies of what they held.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Works whenever `leadership` says that this node leads, until `stop`.
@@ -82,132 +100,96 @@ impl Keeper {
         }
     }
 
-    /// One term of leadership: a round with every tick, and one at once when somebody registers or leaves.
+    /// One term of leadership: a look with every probe that ends and with every change of members or requests.
     async fn term(&self, token: &Token) {
-        let mut ticks = interval(self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let now = Instant::now();
+        let mut term = Term {
+            token,
+            prober: Prober::new(self.client.clone(), self.interval),
+            held: None,
+            held_since: now,
+            stranded_since: None,
+            change_began: None,
+            retry_at: now,
+        };
         let mut changes = self.view.subscribe();
-        let (mut probes, mut held, mut registered) = (Probes::default(), None, BTreeMap::new());
+        self.view.synced().await;
         loop {
-            let ticked = tokio::select! {
-                _ = ticks.tick() => true,
-                changed = changes.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    false
-                }
-            };
-            let seen = self.registered();
-            if !ticked && seen == registered {
-                continue;
-            }
-            registered = seen;
-            probes.retain(&registered);
-            // Between ticks only newcomers are probed: two failures must be an interval apart to mean something.
-            let due = registered.values().filter(|member| ticked || !probes.knows(member)).collect();
-            for (member, answered) in self.probe(due).await {
-                probes.record(&member.id, member.boot_id, answered);
-            }
-            if let Err(error) = self.round(token, &registered, &probes, &mut held).await {
+            let snapshot = Arc::clone(&changes.borrow_and_update());
+            term.prober.aim(&snapshot);
+            if Instant::now() >= term.retry_at
+                && let Err(error) = self.look(&mut term, &snapshot).await
+            {
                 warn!(%error, "the ring could not be looked after this time");
-                held = None;
+                term.held = None;
+                term.retry_at = Instant::now() + RETRY;
+            }
+            let impatient = term.held.iter().flatten().any(|held| held.record.phase != Phase::Stable);
+            tokio::select! {
+                failures = term.prober.hear(impatient) => self.figures.probe_failures.inc_by(failures as u64),
+                changed = changes.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    async fn round(
-        &self,
-        token: &Token,
-        registered: &BTreeMap<NodeId, Member>,
-        probes: &Probes,
-        held: &mut Option<Option<Held>>,
-    ) -> Result<(), Error> {
-        let current = match held.take() {
-            Some(current) => current,
-            None => self.read().await?,
-        };
-        let Some(record) = wanted(current.as_ref().map(|held| &held.record), registered, probes, self.policy) else {
-            *held = Some(current);
-            return Ok(());
-        };
-        *held = self.write(token, current, record).await?.map(Some);
-        Ok(())
-    }
-
-    fn registered(&self) -> BTreeMap<NodeId, Member> {
-        let snapshot = self.view.load();
-        snapshot
-            .with_role(Role::Auxiliary)
-            .map(|member| (member.id.clone(), member.clone()))
-            .collect()
-    }
-
-    /// Asks all at once; an answer of any kind will do.
-    async fn probe<'a>(&self, due: Vec<&'a Member>) -> Vec<(&'a Member, bool)> {
-        join_all(due.into_iter().map(|member| async move {
-            let call = self
-                .client
-                .get(&member.address, "/health")
-                .deadline(self.interval / 2)
-                .retry(Retry::Never);
-            let answered = match call.send().await {
-                Ok(_) | Err(PeerError::Answered { .. }) => true,
-                Err(error) => {
-                    self.failures.inc();
-                    warn!(id = %member.id, %error, "an auxiliary does not answer");
-                    false
+    /// Takes all steps that what is seen calls for.
+    async fn look(&self, term: &mut Term<'_>, snapshot: &Snapshot) -> Result<(), Error> {
+        loop {
+            let held = match term.held.take() {
+                Some(held) => held,
+                None => {
+                    term.held_since = Instant::now();
+                    records::read(&self.store).await?
                 }
             };
-            (member, answered)
-        }))
-        .await
-    }
-
-    async fn read(&self) -> Result<Option<Held>, Error> {
-        let entry = self.store.get(keys::RING, Consistency::Linearizable).await?;
-        entry
-            .map(|entry| {
-                let record = serde_json::from_slice(&entry.value).map_err(|source| Error::Record {
-                    key: keys::RING.to_owned(),
-                    source,
-                })?;
-                Ok(Held {
-                    record,
-                    mod_revision: entry.mod_revision,
-                })
-            })
-            .transpose()
-    }
-
-    /// Writes the record over the one it was computed from; none when that was not there any more, or this term is over.
-    async fn write(&self, token: &Token, current: Option<Held>, record: RingRecord) -> Result<Option<Held>, Error> {
-        let key = || keys::RING.to_owned();
-        let value = serde_json::to_vec(&record).map_err(|source| Error::Record { key: key(), source })?;
-        let unchanged = match &current {
-            Some(held) => Compare::ModRevision(key(), held.mod_revision),
-            None => Compare::Absent(key()),
-        };
-        let txn = Txn {
-            compares: vec![token.fence(), unchanged],
-            then: vec![Op::Put {
-                key: key(),
-                value: value.into(),
-                lease: None,
-            }],
-            otherwise: Vec::new(),
-        };
-        let answer = self.store.txn(txn).await?;
-        if !answer.succeeded {
-            warn!(epoch = %record.epoch, "the ring was not written: it has changed, or another node leads");
-            return Ok(None);
+            let seen = self.see(term, held.as_ref(), snapshot);
+            let record = held.as_ref().map(|held| &held.record);
+            self.figures
+                .complaints
+                .set(record.map_or(0, |record| complaints(record, &seen)).cast_signed() as i64);
+            let moot = moot(record, &seen);
+            let Some(step) = next(record, &seen, self.policy) else {
+                term.held = Some(held);
+                if !moot.is_empty() {
+                    info!(?moot, "dismissed requests");
+                    records::dismiss(&self.store, term.token, &moot).await?;
+                }
+                return Ok(());
+            };
+            let (record, cause) = (step.record.clone(), step.cause.clone());
+            term.held = records::write(&self.store, term.token, held.as_ref(), step).await?.map(Some);
+            term.held_since = Instant::now();
+            if term.held.is_none() {
+                warn!(epoch = %record.epoch, "the ring was not written: it has changed, or another node leads");
+                term.retry_at = Instant::now() + RETRY;
+                return Ok(());
+            }
+            let members: Vec<&str> = record.layout.members.iter().map(|member| member.id.as_str()).collect();
+            info!(epoch = %record.epoch, phase = record.phase.as_str(), ?members, %cause, "new ring");
+            self.figures.written(&record, &mut term.change_began);
         }
-        self.changes.inc();
-        let members: Vec<&str> = record.members.iter().map(|member| member.id.as_str()).collect();
-        info!(epoch = %record.epoch, ?members, "new ring");
-        Ok(Some(Held {
-            record,
-            mod_revision: answer.revision,
-        }))
+    }
+
+    fn see(&self, term: &mut Term<'_>, held: Option<&Held>, snapshot: &Snapshot) -> Seen {
+        let registered = snapshot
+            .with_role(Role::Auxiliary)
+            .map(|member: &Member| (member.id.clone(), member.clone()));
+        let mut seen = Seen {
+            registered: registered.collect(),
+            health: term.prober.health.clone(),
+            masters: term.prober.masters.clone(),
+            drains: snapshot.drains().clone(),
+            // The request that began a change is gone from the store before this node hears of that.
+            rebalance: snapshot.rebalance() && held.is_none_or(|held| snapshot.epoch() >= held.record.epoch),
+            patience_over: false,
+            overdue: term.held_since.elapsed() >= OVERDUE,
+        };
+        if held.is_some_and(|held| stranded(&held.record, &seen)) {
+            let since = *term.stranded_since.get_or_insert_with(Instant::now);
+            seen.patience_over = since.elapsed() >= self.patience;
+        } else {
+            term.stranded_since = None;
+        }
+        seen
     }
 }

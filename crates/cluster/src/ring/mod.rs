@@ -1,11 +1,14 @@
-//! The ring: who should be in it, who writes it, and how requests find their owners.
+//! The ring: how it changes, who writes it, and how requests find their owners.
 
+pub mod change;
+mod figures;
 mod keeper;
+mod nodes;
+mod placement;
+mod prober;
+mod records;
 mod routing;
-mod wanted;
 
 pub use keeper::Keeper;
-pub use routing::{Owner, Routing};
-pub use wanted::Policy;
-
-pub(crate) use routing::build;
+pub use nodes::{NodeIndex, Nodes};
+pub use routing::{Duty, Owner, Plan, Routing, Source};

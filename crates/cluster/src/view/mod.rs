@@ -1,5 +1,6 @@
 //! What this node knows of the cluster: a snapshot that changes as a whole.
 
+mod figures;
 mod snapshot;
 mod state;
 
@@ -9,18 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::Epoch;
-use api::member::Role;
 use arc_swap::{ArcSwap, Guard};
 use control::{Consistency, ControlStore};
 use parking_lot::Mutex;
-use prometheus::{IntGauge, IntGaugeVec, Registry};
-use telemetry::Metrics;
+use prometheus::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use transport::peer::PeerClient;
 
 use crate::follow::{Update, follow};
 use crate::{Error, keys};
+use figures::Figures;
 use state::State;
 
 /// Follows members, ring and leader. Keep [`View::run`] running.
@@ -30,25 +30,20 @@ pub struct View {
     state: Mutex<State>,
     current: ArcSwap<Snapshot>,
     changes: watch::Sender<Arc<Snapshot>>,
-    members: IntGaugeVec,
-    ring_epoch: IntGauge,
-    ring_members: IntGauge,
+    figures: Figures,
 }
 
 impl View {
     /// A view that knows nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn ControlStore>, registry: &Registry) -> Self {
-        let metrics = Metrics::new(registry);
         let nothing = Arc::new(Snapshot::default());
         Self {
             store,
             state: Mutex::new(State::default()),
             current: ArcSwap::new(Arc::clone(&nothing)),
             changes: watch::Sender::new(nothing),
-            members: metrics.int_gauges("cluster_members", "Registered nodes as this node sees them.", &["role"]),
-            ring_epoch: metrics.int_gauge("cluster_ring_epoch", "Epoch of the ring this node routes and serves by."),
-            ring_members: metrics.int_gauge("cluster_ring_members", "Auxiliaries in the ring."),
+            figures: Figures::new(registry),
         }
     }
 
@@ -64,6 +59,12 @@ impl View {
     #[must_use]
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
+    }
+
+    /// The snapshot now, to be kept for longer than a moment.
+    #[must_use]
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.current.load_full()
     }
 
     /// The snapshot now and every later one (a slow reader sees only the newest).
@@ -110,28 +111,23 @@ impl View {
             .is_err()
         {
             let entry = self.store.get(keys::RING, Consistency::Linearizable).await?;
-            let events = entry.into_iter().map(control::Event::Put).collect();
-            self.hear(Update::Changed(events), State::ring);
+            self.change(|state| state.record_read(entry.as_ref()));
         }
         Ok(self.load().epoch())
     }
 
     fn hear(&self, update: Update, apply: fn(&mut State, Update)) {
+        self.change(|state| apply(state, update));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
-        apply(&mut state, update);
+        change(&mut state);
         let snapshot = Arc::new(state.snapshot());
         if *snapshot == **self.current.load() {
             return;
         }
-        for role in [Role::Master, Role::Auxiliary, Role::Worker] {
-            let count = snapshot.with_role(role).count();
-            self.members
-                .with_label_values(&[role.as_str()])
-                .set(count.cast_signed() as i64);
-        }
-        self.ring_epoch.set(snapshot.epoch().0.cast_signed());
-        self.ring_members
-            .set(snapshot.routing().record().members.len().cast_signed() as i64);
+        self.figures.show(&snapshot);
         self.current.store(Arc::clone(&snapshot));
         self.changes.send_replace(snapshot);
     }

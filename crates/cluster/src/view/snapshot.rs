@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::member::{Member, Role};
-use api::{Epoch, NodeId};
+use api::member::{Member, Phase, Role};
+use api::{BootId, Epoch, NodeId};
 use control::Revision;
 
 use crate::{Leader, Routing};
@@ -15,6 +15,9 @@ pub struct Snapshot {
     pub(super) members: BTreeMap<(Role, NodeId), Member>,
     pub(super) leader: Option<Leader>,
     pub(super) ring: VersionedRing,
+    pub(super) drains: BTreeMap<NodeId, BootId>,
+    pub(super) rebalance: bool,
+    pub(super) heard: Revision,
     pub(super) complete: bool,
 }
 
@@ -66,6 +69,30 @@ impl Snapshot {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.ring.routing.epoch()
+    }
+
+    /// How far a change of the ring has come.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.ring.routing.record().phase
+    }
+
+    /// Lives of auxiliaries that were asked to leave the ring, or have left it for that reason.
+    #[must_use]
+    pub const fn drains(&self) -> &BTreeMap<NodeId, BootId> {
+        &self.drains
+    }
+
+    /// Whether all auxiliaries were asked to compare what they hold, and the leader has not begun with it.
+    #[must_use]
+    pub const fn rebalance(&self) -> bool {
+        self.rebalance
+    }
+
+    /// Revision up to which all that concerns the ring has been heard.
+    #[must_use]
+    pub const fn heard(&self) -> Revision {
+        self.heard
     }
 
     /// Whether everything has been listed once.

@@ -1,6 +1,9 @@
 //! A control store in memory, on tokio's clock (so that a paused one makes leases pass in no time), which can fall silent.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod master;
+pub(crate) mod peer;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+mod backup;
 mod cache;
 mod completions;
 mod jobs;
@@ -9,10 +10,12 @@ mod ring;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use jobs::JobsCommand;
 pub(crate) use kv::KvCommand;
+pub(crate) use nodes::NodesArgs;
 pub(crate) use ring::RingArgs;
 
 use crate::args::{Command, GlobalArgs};
@@ -27,7 +30,9 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Kv(command) => kv::run(command, &client, output).await,
         Command::Jobs(command) => jobs::run(command, &client, output).await,
-        Command::Nodes => nodes::run(&client, output).await,
+        Command::Nodes(arguments) => nodes::run(arguments, &client, output).await,
+        Command::Backup(command) => backup::run(command, &client, output).await,
+        Command::Restore(arguments) => backup::restore(arguments, &client, output).await,
         Command::Ring(arguments) => ring::run(arguments, &client, output).await,
         Command::Completions(arguments) => completions::run(&arguments, output),
         Command::Version => version(output),
@@ -72,4 +77,17 @@ fn ago(at_ms: u64) -> String {
         3600..86400 => format!("{}h ago", seconds / 3600),
         _ => format!("{}d ago", seconds / 86400),
     }
+}
+
+/// A share in percent.
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// How long the server may take for one answer, as a preference: in time for the client, a minute at most.
+fn patience(client: &Client) -> Option<String> {
+    /// Time of a request without a preference.
+    const USUAL: Duration = Duration::from_secs(10);
+    let wait = client.timeout().saturating_sub(USUAL).as_secs().min(60);
+    (wait > 0).then(|| format!("wait={wait}"))
 }

@@ -44,6 +44,7 @@ impl Shared<'_> {
             master_address: Some(master.to_owned()),
             cluster_token: self.token.clone(),
             blob_dir: self.data.join(&node_id).join("blobs"),
+            backup_dir: self.data.join(&node_id).join("backups"),
             node_id,
             ..auxiliary::Settings::default()
         }

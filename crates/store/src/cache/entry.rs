@@ -1,82 +1,103 @@
 //! What a key holds.
 
-use bytes::Bytes;
+use api::cache::{Lifetime, Packing};
 
-use super::write::Put;
-
-/// Memory one entry takes besides the bytes of its key, value and content type: list node, table slot, three
-/// allocations with their headers. Measured with mimalloc and glibc; `tests/memory.rs` holds it to the resident size.
-pub(super) const ENTRY_OVERHEAD: usize = 224;
-
-/// Memory an entry that expires takes beyond that: its place in the expiry index.
-pub(super) const EXPIRY_OVERHEAD: usize = 72;
+use super::memory::Shared;
+use super::write::{Put, Refusal};
 
 /// Longest `Content-Type` that is kept.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
 
 /// A stored value. Content type and value share one allocation, and reads share it with the table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Content type, then value.
-    pub(super) bytes: Bytes,
-    pub(super) type_len: u8,
+    bytes: Shared,
+    type_len: u8,
+    packing: Packing,
     /// Whether the write of `version` found the key absent; lets its repetition be answered the same.
     pub(super) created: bool,
     pub(super) version: u64,
-    /// Unix milliseconds; 0 never.
-    pub(super) expires_at_ms: u64,
+    pub(super) lifetime: Lifetime,
 }
 
 impl Entry {
-    /// Copies value and content type; the caller has checked the length of the latter.
-    pub(super) fn new(value: &[u8], content_type: &str, version: u64, expires_at_ms: u64, created: bool) -> Self {
-        let type_len = u8::try_from(content_type.len()).unwrap_or_default();
-        let content_type = &content_type.as_bytes()[..usize::from(type_len)];
-        let bytes = if content_type.is_empty() {
-            Bytes::copy_from_slice(value)
-        } else {
-            Bytes::from([content_type, value].concat())
-        };
+    /// Copies value and content type; a content type that is too long is left out.
+    pub(super) fn new(put: &Put<'_>, created: bool) -> Self {
+        let type_len = u8::try_from(put.content_type.len()).unwrap_or_default();
+        let content_type = &put.content_type.as_bytes()[..usize::from(type_len)];
         Self {
-            bytes,
+            bytes: Shared::copied(content_type, put.value),
             type_len,
+            packing: put.packing,
             created,
+            version: put.version,
+            lifetime: put.lifetime,
+        }
+    }
+
+    /// The same value with another life time.
+    pub(super) fn touched(self, version: u64, lifetime: Lifetime) -> Self {
+        Self {
             version,
-            expires_at_ms,
+            lifetime,
+            created: false,
+            ..self
         }
     }
 
     pub(super) const fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
+        is_over(self.lifetime.expires_at_ms, now_ms)
     }
 
-    /// Memory it is accounted for under a key of `key_len` bytes.
-    pub(super) fn cost(&self, key_len: usize) -> usize {
-        cost(key_len, self.bytes.len(), self.expires_at_ms != 0)
+    /// When it expires, if ever.
+    pub(super) fn expiry(&self) -> Option<u64> {
+        (self.lifetime.expires_at_ms != 0).then_some(self.lifetime.expires_at_ms)
+    }
+
+    /// Bytes of content type and value.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether it is what a write would store.
     pub(super) fn is_of(&self, put: &Put<'_>) -> bool {
-        let (content_type, value) = self.bytes.split_at(usize::from(self.type_len));
-        self.expires_at_ms == put.expires_at_ms && content_type == put.content_type.as_bytes() && value == put.value
+        self.version == put.version
+            && self.lifetime == put.lifetime
+            && self.packing == put.packing
+            && self.content_type() == put.content_type
+            && self.value() == put.value
     }
 
     pub(super) fn value(&self) -> &[u8] {
         &self.bytes[usize::from(self.type_len)..]
     }
+
+    pub(super) fn content_type(&self) -> &str {
+        // It was a str when it was copied in.
+        std::str::from_utf8(&self.bytes[..usize::from(self.type_len)]).unwrap_or_default()
+    }
+
+    /// The number it is, if it is one.
+    pub(super) fn integer(&self) -> Result<i64, Refusal> {
+        let text = std::str::from_utf8(self.value())
+            .ok()
+            .filter(|_| self.packing == Packing::Plain);
+        text.and_then(|text| text.parse().ok()).ok_or(Refusal::NotAnInteger)
+    }
 }
 
-/// Memory an entry is accounted for.
-pub(super) const fn cost(key_len: usize, bytes_len: usize, expires: bool) -> usize {
-    key_len + bytes_len + ENTRY_OVERHEAD + if expires { EXPIRY_OVERHEAD } else { 0 }
+/// Whether a point in time has come; 0 never does.
+const fn is_over(at_ms: u64, now_ms: u64) -> bool {
+    at_ms != 0 && at_ms <= now_ms
 }
 
-/// A value that was found.
-#[derive(Debug, Clone)]
+/// A value that was found. A clone shares its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hit(pub(super) Entry);
 
 impl Hit {
-    /// The value.
+    /// The value, packed as [`Hit::packing`] says.
     #[must_use]
     pub fn value(&self) -> &[u8] {
         self.0.value()
@@ -85,8 +106,13 @@ impl Hit {
     /// The `Content-Type` it was stored with, empty when none was given.
     #[must_use]
     pub fn content_type(&self) -> &str {
-        // It was a str when it was copied in.
-        std::str::from_utf8(&self.0.bytes[..usize::from(self.0.type_len)]).unwrap_or_default()
+        self.0.content_type()
+    }
+
+    /// How the value is packed.
+    #[must_use]
+    pub const fn packing(&self) -> Packing {
+        self.0.packing
     }
 
     /// Stamp of the write that stored it.
@@ -95,9 +121,21 @@ impl Hit {
         self.0.version
     }
 
-    /// Unix milliseconds at which it expires; 0 never.
+    /// How long it lives.
     #[must_use]
-    pub const fn expires_at_ms(&self) -> u64 {
-        self.0.expires_at_ms
+    pub const fn lifetime(&self) -> Lifetime {
+        self.0.lifetime
+    }
+
+    /// Whether the write of its version found the key empty.
+    #[must_use]
+    pub const fn created(&self) -> bool {
+        self.0.created
+    }
+
+    /// Whether it should be loaded anew: it is served, but not fresh any more.
+    #[must_use]
+    pub const fn is_stale(&self, now_ms: u64) -> bool {
+        is_over(self.0.lifetime.fresh_until_ms, now_ms)
     }
 }

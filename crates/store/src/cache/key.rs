@@ -1,13 +1,19 @@
 //! Keys as callers give them and as shards keep them.
 //!
-//! The hash is computed once per operation: it chooses the shard, and the shard's table takes it as it is. It is seeded
-//! anew in each process, so nobody can prepare keys that collide. Lookups borrow; only an insert allocates.
+//! A key has two hashes. The seeded one is computed once per operation: it chooses the shard, and the shard's tables take it
+//! as it is; it is another one in each process, so nobody can prepare keys that collide. The other is the key's place on
+//! the ring, the same on all nodes: it orders the shard's index, and is computed when a key is stored.
+//! Lookups borrow; only an insert allocates.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
+use hash_ring::hash_key;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::namespaces::NamespaceId;
 
 /// A key in its namespace; the default namespace is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +40,14 @@ impl<'a> Key<'a> {
         };
         HashedKey {
             hash: xxh3_64_with_seed(self.key.as_bytes(), seed),
+            namespace: NamespaceId::DEFAULT,
             key: self,
         }
+    }
+
+    /// Bytes of namespace and key.
+    pub(super) fn len(self) -> usize {
+        self.namespace.len() + self.key.len()
     }
 }
 
@@ -43,35 +55,115 @@ impl<'a> Key<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HashedKey<'a> {
     pub(super) hash: u64,
+    /// Under which its namespace is counted; no part of the key.
+    pub(super) namespace: NamespaceId,
     pub(super) key: Key<'a>,
 }
 
-/// An owned key: namespace and key in one allocation, shared by the table and the expiry index.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+impl HashedKey<'_> {
+    /// The same key, counted under `namespace`.
+    pub(super) const fn of(self, namespace: NamespaceId) -> Self {
+        Self { namespace, ..self }
+    }
+}
+
+/// An owned key: namespace and key in one allocation, shared by the table, the index, and whoever was given it.
+///
+/// Keys are ordered by their places on the ring.
+#[derive(Debug, Clone)]
 pub(super) struct StoredKey {
+    ring_hash: u64,
     hash: u64,
-    namespace_len: usize,
     text: Arc<str>,
+    namespace_len: u32,
+    namespace: NamespaceId,
 }
 
 impl StoredKey {
+    /// Before every key at this place on the ring, and behind all before it.
+    pub(super) fn first_at(ring_hash: u64) -> Self {
+        Self {
+            ring_hash,
+            hash: 0,
+            text: Arc::default(),
+            namespace_len: 0,
+            namespace: NamespaceId::DEFAULT,
+        }
+    }
+
     /// Bytes of namespace and key.
     pub(super) fn len(&self) -> usize {
         self.text.len()
     }
+
+    /// Place on the ring.
+    pub(super) const fn ring_hash(&self) -> u64 {
+        self.ring_hash
+    }
+
+    /// Under which its namespace is counted.
+    pub(super) const fn namespace(&self) -> NamespaceId {
+        self.namespace
+    }
+
+    /// The same key, counted under `namespace`.
+    pub(super) fn of(self, namespace: NamespaceId) -> Self {
+        Self { namespace, ..self }
+    }
+
+    /// The key itself.
+    pub(super) fn key(&self) -> Key<'_> {
+        let (namespace, key) = self.text.split_at(self.namespace_len as usize);
+        Key { namespace, key }
+    }
+
+    /// The key without its namespace, shared when it has none.
+    pub(super) fn shared_key(&self) -> Arc<str> {
+        if self.namespace_len == 0 {
+            Arc::clone(&self.text)
+        } else {
+            Arc::from(self.key().key)
+        }
+    }
+}
+
+impl PartialEq for StoredKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for StoredKey {}
+
+impl PartialOrd for StoredKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for StoredKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.ring_hash, self.hash)
+            .cmp(&(other.ring_hash, other.hash))
+            .then_with(|| self.namespace_len.cmp(&other.namespace_len))
+            .then_with(|| self.text.cmp(&other.text))
+    }
 }
 
 impl From<HashedKey<'_>> for StoredKey {
-    fn from(HashedKey { hash, key }: HashedKey<'_>) -> Self {
+    /// The namespace is far shorter than 2³² bytes: whoever takes names in bounds them.
+    fn from(HashedKey { hash, namespace, key }: HashedKey<'_>) -> Self {
         let text = if key.namespace.is_empty() {
             Arc::from(key.key)
         } else {
             Arc::from([key.namespace, key.key].concat())
         };
         Self {
+            ring_hash: hash_key(key.namespace, key.key),
             hash,
-            namespace_len: key.namespace.len(),
             text,
+            namespace_len: key.namespace.len() as u32,
+            namespace,
         }
     }
 }
@@ -89,10 +181,10 @@ impl Probe for HashedKey<'_> {
 
 impl Probe for StoredKey {
     fn hashed(&self) -> HashedKey<'_> {
-        let (namespace, key) = self.text.split_at(self.namespace_len);
         HashedKey {
             hash: self.hash,
-            key: Key { namespace, key },
+            namespace: self.namespace,
+            key: self.key(),
         }
     }
 }

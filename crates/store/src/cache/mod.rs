@@ -1,26 +1,50 @@
-//! The memory tier: sharded LRU maps with time to live, bounded in entries and in bytes.
+//! The memory tier of a replicated cache: sharded maps with time to live and tombstones, bounded in entries and in bytes.
 //!
 //! What stays true:
 //! - an operation on a key is atomic: it holds the lock of the key's shard from its condition to its effect;
-//! - after any call the cache is within both bounds, but for writes under way at that instant;
-//! - a version never goes back: a write older than what is held is refused ([`Refusal::Stale`]); the same value written
-//!   again under the same stamp is a repetition and answered as the first time; another write under a stamp that is held
-//!   comes from another writer's clock and is refused as stale;
+//! - after any call the cache is within its bounds, but for writes under way at that instant;
+//! - a version never goes back, over deletes too as long as their tombstones are kept: a write older than what is held is
+//!   refused ([`Refusal::Stale`]); the same write again under the same stamp is a repetition and answered as the first time;
+//!   another write under a stamp that is held comes from another writer's clock and is refused as stale;
+//! - a state from another node replaces an older one only, unless that is the one the other node was asked to repair;
 //! - an expired entry is never returned, swept or not;
-//! - stored bytes are copies, so an entry never pins the network buffer it came in.
+//! - stored bytes are copies, so an entry never pins the network buffer it came in;
+//! - no lock is held longer than a few hundred microseconds, however much is held.
 //!
-//! Eviction is least recently used. Other policies come behind a trait of their own; its place is the call to
-//! `pop_oldest` in [`Cache`], the only line that chooses a victim.
+//! Who calls: `operations` the primary of a key, `replicate` its other owners, `sync` range sync, `walk` ring changes,
+//! backups and prefix deletes, `sweep` a background task.
 
+mod bounds;
+mod changes;
+mod cost;
 mod entry;
+mod eviction;
 mod key;
+mod memory;
+mod namespaces;
+mod operations;
+mod record;
+mod replicate;
 mod shard;
 mod stats;
+mod sweep;
+mod sync;
 mod table;
+mod tally;
+mod tombstones;
+mod walk;
 mod write;
 
+pub use changes::{Change, ChangeKind};
 pub use entry::{Hit, MAX_CONTENT_TYPE_BYTES};
+pub use eviction::{Policy, UnknownPolicy};
 pub use key::Key;
+pub use namespaces::{NamespaceStats, QuotaBounds};
+pub use record::{Record, RecordState, Role};
+pub use replicate::Applied;
 pub use stats::Stats;
+pub use sync::{Page, bucket_of};
 pub use table::{Bounds, Cache};
-pub use write::{Condition, Counter, Deleted, Put, Refusal, Stored};
+pub use tombstones::TOMBSTONE_TTL_MS;
+pub use walk::{Cursor, Keys};
+pub use write::{Condition, Counter, Deleted, Put, Refusal, Stored, Touch};

@@ -1,49 +1,50 @@
-//! The cache: operations over the shards, and the two bounds.
+//! The cache: shards behind their locks, and what is counted over all of them.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::entry::{self, Entry, Hit, MAX_CONTENT_TYPE_BYTES};
+use super::changes::{Change, MAX_CHANGES};
+use super::cost::Costs;
+use super::eviction::Policy;
 use super::key::{HashedKey, Key};
-use super::shard::{Change, Shard};
+use super::namespaces::{NamespaceId, NamespaceStats, Namespaces, Quota};
+use super::shard::Shard;
 use super::stats::Stats;
-use super::write::{Condition, Counter, Deleted, Put, Refusal, Stored};
+use super::tally::Totals;
 
 /// Fewest entries a shard should have room for: recency means little among fewer.
 const MIN_ENTRIES_PER_SHARD: usize = 64;
 
-/// Most expired entries dropped while one shard is locked.
-const SWEEP_STEP: usize = 128;
-
-/// How much the cache may hold.
+/// How much the cache may hold, and what goes when that is too little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Entries (`CACHE_SIZE`), at least 1.
     pub entries: usize,
-    /// Bytes with keys, content types and bookkeeping (`CACHE_MAX_BYTES`).
+    /// Bytes with keys, content types, tombstones and bookkeeping (`CACHE_MAX_BYTES`).
     pub bytes: usize,
+    /// How victims are chosen (`CACHE_POLICY`).
+    pub policy: Policy,
 }
 
 /// A bounded map from keys to values that forgets.
 pub struct Cache {
-    shards: Box<[Mutex<Shard>]>,
-    bounds: Bounds,
-    entries: AtomicUsize,
-    bytes: AtomicUsize,
+    pub(super) shards: Box<[Mutex<Shard>]>,
+    pub(super) bounds: Bounds,
+    pub(super) costs: Costs,
+    pub(super) totals: Totals,
+    pub(super) namespaces: Namespaces,
+    /// Those there are; locked while they are replaced.
+    pub(super) quotas: Mutex<Vec<(NamespaceId, Arc<Quota>)>>,
+    keeping_tombstones: AtomicBool,
     seed: u64,
     /// Where the next eviction from another shard begins, and the next sweep.
-    eviction_hand: AtomicUsize,
-    sweep_hand: AtomicUsize,
-}
-
-/// Which bound is exceeded.
-enum Exceeded {
-    Entries,
-    Bytes,
+    pub(super) eviction_hand: AtomicUsize,
+    pub(super) sweep_hand: AtomicUsize,
 }
 
 impl Cache {
@@ -61,157 +62,107 @@ impl Cache {
         } else {
             useful.next_power_of_two() / 2
         });
+        let shard = || Mutex::new(Shard::new(bounds.policy, MAX_CHANGES / count));
         Self {
-            shards: (0..count).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: std::iter::repeat_with(shard).take(count).collect(),
             bounds,
-            entries: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            costs: Costs::of(bounds.policy),
+            totals: Totals::default(),
+            namespaces: Namespaces::new(),
+            quotas: Mutex::default(),
+            keeping_tombstones: AtomicBool::new(false),
             seed: RandomState::new().hash_one(count),
             eviction_hand: AtomicUsize::new(0),
             sweep_hand: AtomicUsize::new(0),
         }
     }
 
-    /// The value of a key, if it holds one that has not expired.
+    /// While the ring changes, no tombstone is dropped because of its age: what moves may be older.
+    pub fn keep_tombstones(&self, keep: bool) {
+        self.keeping_tombstones.store(keep, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_tombstones(&self) -> bool {
+        self.keeping_tombstones.load(Ordering::Relaxed)
+    }
+
+    /// Whether expirations are among the [changes](Self::take_changes); at first they are not.
+    pub fn set_listening(&self, listening: bool) {
+        for index in 0..self.shards.len() {
+            self.lock_at(index).listening = listening;
+        }
+    }
+
+    /// What happened by itself since the last call, to entries this node is the primary of: those of one key in order.
     #[must_use]
-    pub fn get(&self, key: Key<'_>, now_ms: u64) -> Option<Hit> {
-        let key = key.hashed(self.seed);
-        let mut shard = self.lock(key);
-        let hit = shard.get(key, now_ms).cloned().map(Hit);
-        match hit {
-            Some(_) => shard.counters.hits += 1,
-            None => shard.counters.misses += 1,
+    pub fn take_changes(&self) -> Vec<Change> {
+        let mut taken = Vec::new();
+        if self.totals.changes.load(Ordering::Relaxed) > 0 {
+            for index in 0..self.shards.len() {
+                taken.extend(self.lock_at(index).take_changes());
+            }
         }
-        hit
-    }
-
-    /// Writes a value.
-    ///
-    /// # Errors
-    /// [`Refusal::PreconditionFailed`], [`Refusal::Stale`], [`Refusal::TooLarge`], [`Refusal::ContentTypeTooLong`]; nothing
-    /// is changed then.
-    pub fn put(&self, key: Key<'_>, put: Put<'_>, now_ms: u64) -> Result<Stored, Refusal> {
-        if put.content_type.len() > MAX_CONTENT_TYPE_BYTES {
-            return Err(Refusal::ContentTypeTooLong {
-                bytes: put.content_type.len(),
-            });
-        }
-        self.fits(key, put.content_type.len() + put.value.len(), put.expires_at_ms)?;
-        let key = key.hashed(self.seed);
-        let mut shard = self.lock(key);
-        let held = shard.get(key, now_ms);
-        if let Some(entry) = held
-            && entry.version == put.version
-            && entry.is_of(&put)
-        {
-            return Ok(Stored {
-                version: entry.version,
-                created: entry.created,
-            });
-        }
-        let held = held.map(|entry| entry.version);
-        admit(held, put.version, put.condition)?;
-        let created = held.is_none();
-        shard.insert(
-            key,
-            Entry::new(put.value, put.content_type, put.version, put.expires_at_ms, created),
-        );
-        self.settle(shard);
-        Ok(Stored {
-            version: put.version,
-            created,
-        })
-    }
-
-    /// Removes a key.
-    ///
-    /// # Errors
-    /// [`Refusal::PreconditionFailed`], [`Refusal::Stale`]; nothing is changed then.
-    pub fn delete(&self, key: Key<'_>, version: u64, condition: Condition, now_ms: u64) -> Result<Deleted, Refusal> {
-        let key = key.hashed(self.seed);
-        let mut shard = self.lock(key);
-        let held = shard.get(key, now_ms).map(|entry| entry.version);
-        admit(held, version, condition)?;
-        Ok(Deleted {
-            existed: shard.remove(key).is_some(),
-        })
-    }
-
-    /// Adds to a decimal integer; an absent key counts as 0. Content type and expiry stay.
-    ///
-    /// Unlike a value, a sum does not tell which write made it, so a stamp that is held already counts as somebody else's:
-    /// better to ask for another stamp than to lose an increment. Who does not know the outcome must not send it again.
-    ///
-    /// # Errors
-    /// [`Refusal::NotAnInteger`], [`Refusal::Overflow`], [`Refusal::Stale`], [`Refusal::TooLarge`]; nothing is changed then.
-    pub fn incr(&self, key: Key<'_>, by: i64, version: u64, now_ms: u64) -> Result<Counter, Refusal> {
-        let hashed = key.hashed(self.seed);
-        let mut shard = self.lock(hashed);
-        let held = shard.get(hashed, now_ms).cloned().map(Hit);
-        let current = held.as_ref().map_or(Ok(0), |hit| parse_integer(hit.value()))?;
-        admit(held.as_ref().map(Hit::version), version, Condition::None)?;
-        let value = current.checked_add(by).ok_or(Refusal::Overflow)?;
-        let text = value.to_string();
-        let (content_type, expires_at_ms) = held.as_ref().map_or(("", 0), |hit| (hit.content_type(), hit.expires_at_ms()));
-        self.fits(key, content_type.len() + text.len(), expires_at_ms)?;
-        shard.insert(
-            hashed,
-            Entry::new(text.as_bytes(), content_type, version, expires_at_ms, held.is_none()),
-        );
-        self.settle(shard);
-        Ok(Counter { value, version })
-    }
-
-    /// Drops up to about `limit` expired entries, each shard locked only for a few at a time, and says how many there were.
-    /// A result of `limit` or more means that there may be more.
-    pub fn sweep(&self, now_ms: u64, limit: usize) -> usize {
-        let mut swept = 0;
-        let mut idle = 0;
-        while swept < limit && idle < self.shards.len() {
-            let mut shard = self.lock_at(self.sweep_hand.fetch_add(1, Ordering::Relaxed));
-            let step = shard.sweep(now_ms, SWEEP_STEP.min(limit - swept));
-            drop(shard);
-            swept += step;
-            idle = if step == 0 { idle + 1 } else { 0 };
-        }
-        swept
-    }
-
-    /// Drops every entry whose key `keep` does not want, one shard locked at a time; how many there were.
-    pub fn retain(&self, keep: impl Fn(Key<'_>) -> bool) -> usize {
-        (0..self.shards.len()).map(|index| self.lock_at(index).retain(&keep)).sum()
+        taken
     }
 
     /// Counters and sizes.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let (primaries, replicas) = (self.totals.primaries.get(), self.totals.replicas.get());
+        let tombstones = self.totals.tombstones.get();
         let mut stats = Stats {
-            entries: self.entries.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            entries: primaries.count + replicas.count,
+            bytes: primaries.bytes + replicas.bytes + tombstones.bytes,
+            primaries: primaries.count,
+            primary_bytes: primaries.bytes,
+            replicas: replicas.count,
+            replica_bytes: replicas.bytes,
+            tombstones: tombstones.count,
+            tombstone_bytes: tombstones.bytes,
             ..Stats::default()
         };
         for shard in &self.shards {
             let shard = shard.lock();
-            stats.hits += shard.counters.hits;
-            stats.misses += shard.counters.misses;
+            stats.hits += shard.namespaces.iter().map(|namespace| namespace.hits).sum::<u64>();
+            stats.misses += shard.namespaces.iter().map(|namespace| namespace.misses).sum::<u64>();
             stats.expirations += shard.counters.expirations;
             stats.evictions_by_entries += shard.counters.evictions_by_entries;
             stats.evictions_by_bytes += shard.counters.evictions_by_bytes;
+            stats.evictions_by_quota += shard.counters.evictions_by_quota;
+            stats.tombstones_lost += shard.counters.tombstones_lost;
+            stats.changes_lost += shard.changes.lost;
         }
         stats
     }
 
-    /// Whether an entry would fit if it were the only one.
-    fn fits(&self, key: Key<'_>, bytes: usize, expires_at_ms: u64) -> Result<(), Refusal> {
-        let takes = entry::cost(key.namespace.len() + key.key.len(), bytes, expires_at_ms != 0);
-        if takes > self.bounds.bytes {
-            Err(Refusal::TooLarge {
-                bytes: takes,
-                limit: self.bounds.bytes,
-            })
-        } else {
-            Ok(())
+    /// What each namespace has done and holds, counted where its entries are primary. Those beyond the number that are
+    /// counted apart come together under one name, `/others`.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<(Arc<str>, NamespaceStats)> {
+        let names = self.namespaces.names().into_iter();
+        let mut namespaces: Vec<_> = names.map(|name| (name, NamespaceStats::default())).collect();
+        for shard in &self.shards {
+            for ((_, sum), stats) in namespaces.iter_mut().zip(&shard.lock().namespaces) {
+                *sum += stats;
+            }
         }
+        namespaces.retain(|(_, stats)| *stats != NamespaceStats::default());
+        namespaces
+    }
+
+    /// The shard of a key to be read, locked.
+    pub(super) fn open<'a>(&self, key: Key<'a>) -> (LockedShard<'_>, HashedKey<'a>) {
+        let key = key.hashed(self.seed);
+        let shard = self.lock(key);
+        // Looked up under the lock: who gives a namespace a quota does so before it locks the shards.
+        (shard, key.of(self.namespaces.find(key.key.namespace)))
+    }
+
+    /// The shard of a key to be written, locked. Its namespace gets a number.
+    pub(super) fn open_to_write<'a>(&self, key: Key<'a>) -> (LockedShard<'_>, HashedKey<'a>) {
+        let key = key.hashed(self.seed);
+        let shard = self.lock(key);
+        (shard, key.of(self.namespaces.number(key.key.namespace)))
     }
 
     fn lock(&self, key: HashedKey<'_>) -> LockedShard<'_> {
@@ -219,58 +170,12 @@ impl Cache {
         self.lock_at((key.hash >> 40) as usize)
     }
 
-    fn lock_at(&self, index: usize) -> LockedShard<'_> {
+    pub(super) fn lock_at(&self, index: usize) -> LockedShard<'_> {
         let index = index & (self.shards.len() - 1);
         LockedShard {
             cache: self,
             index,
             shard: self.shards[index].lock(),
-        }
-    }
-
-    /// Brings the cache back into its bounds after a write to `shard`: the oldest entry of that shard goes first, which is
-    /// all there is to do for values of like size; a large value takes from all shards in turn, so that it does not cost
-    /// one shard its recent entries. The entry just written is its shard's most recent, and stays.
-    fn settle(&self, mut shard: LockedShard<'_>) {
-        let own = shard.index;
-        shard.account();
-        if shard.len() > 1
-            && let Some(exceeded) = self.exceeded()
-        {
-            shard.evict(exceeded);
-        }
-        drop(shard);
-        let mut idle = 0;
-        while idle <= self.shards.len()
-            && let Some(exceeded) = self.exceeded()
-        {
-            let mut shard = self.lock_at(self.eviction_hand.fetch_add(1, Ordering::Relaxed));
-            if shard.len() > usize::from(shard.index == own) {
-                shard.evict(exceeded);
-                idle = 0;
-            } else {
-                idle += 1;
-            }
-        }
-    }
-
-    fn exceeded(&self) -> Option<Exceeded> {
-        if self.bytes.load(Ordering::Relaxed) > self.bounds.bytes {
-            Some(Exceeded::Bytes)
-        } else if self.entries.load(Ordering::Relaxed) > self.bounds.entries {
-            Some(Exceeded::Entries)
-        } else {
-            None
-        }
-    }
-
-    fn account(&self, change: Change) {
-        // Two's complement: adding a negative change wraps to the right sum.
-        if change.entries != 0 {
-            self.entries.fetch_add(change.entries.cast_unsigned(), Ordering::Relaxed);
-        }
-        if change.bytes != 0 {
-            self.bytes.fetch_add(change.bytes.cast_unsigned(), Ordering::Relaxed);
         }
     }
 }
@@ -285,25 +190,16 @@ impl fmt::Debug for Cache {
 }
 
 /// A shard under its lock. Whatever changed in it is added to the cache's totals before the lock is given up.
-struct LockedShard<'a> {
+pub(super) struct LockedShard<'a> {
     cache: &'a Cache,
-    index: usize,
+    pub(super) index: usize,
     shard: MutexGuard<'a, Shard>,
 }
 
 impl LockedShard<'_> {
-    fn account(&mut self) {
-        let change = self.shard.take_change();
-        self.cache.account(change);
-    }
-
-    fn evict(&mut self, exceeded: Exceeded) {
-        self.shard.pop_oldest();
-        match exceeded {
-            Exceeded::Entries => self.shard.counters.evictions_by_entries += 1,
-            Exceeded::Bytes => self.shard.counters.evictions_by_bytes += 1,
-        }
-        self.account();
+    pub(super) fn account(&mut self) {
+        let tally = self.shard.take_tally();
+        self.cache.totals.add(&tally);
     }
 }
 
@@ -324,23 +220,5 @@ impl Deref for LockedShard<'_> {
 impl DerefMut for LockedShard<'_> {
     fn deref_mut(&mut self) -> &mut Shard {
         &mut self.shard
-    }
-}
-
-fn parse_integer(value: &[u8]) -> Result<i64, Refusal> {
-    std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(Refusal::NotAnInteger)
-}
-
-/// Whether a write may be applied over the version held: only a newer one. Its own repetition has been recognised before.
-fn admit(held: Option<u64>, version: u64, condition: Condition) -> Result<(), Refusal> {
-    if !condition.holds(held) {
-        return Err(Refusal::PreconditionFailed { held });
-    }
-    match held {
-        Some(held) if held >= version => Err(Refusal::Stale { held }),
-        _ => Ok(()),
     }
 }

@@ -1,28 +1,15 @@
 //! The vocabulary of writes.
 
-/// What must hold for a write to be applied; checked under the key's lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Condition {
-    /// Always.
-    #[default]
-    None,
-    /// The key holds nothing.
-    Absent,
-    /// The key holds something.
-    Present,
-    /// The key holds this version.
-    Version(u64),
-}
+pub use api::cache::Condition;
+use api::cache::{Lifetime, Packing};
 
-impl Condition {
-    /// Whether it holds for a key with this version, or with nothing.
-    pub(super) fn holds(self, held: Option<u64>) -> bool {
-        match self {
-            Self::None => true,
-            Self::Absent => held.is_none(),
-            Self::Present => held.is_some(),
-            Self::Version(version) => held == Some(version),
-        }
+/// Whether a condition holds for a key with this version, or with nothing.
+pub(super) fn holds(condition: Condition, held: Option<u64>) -> bool {
+    match condition {
+        Condition::None => true,
+        Condition::Absent => held.is_none(),
+        Condition::Present => held.is_some(),
+        Condition::Version(version) => held == Some(version),
     }
 }
 
@@ -33,8 +20,21 @@ pub struct Put<'a> {
     pub value: &'a [u8],
     /// `Content-Type` to give back, empty for none; copied.
     pub content_type: &'a str,
-    /// Unix milliseconds at which it expires; 0 never.
-    pub expires_at_ms: u64,
+    /// How the value is packed.
+    pub packing: Packing,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// Stamp of this write, the same in every repetition of it.
+    pub version: u64,
+    /// What must hold.
+    pub condition: Condition,
+}
+
+/// Another life time for what is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch {
+    /// How long it lives from now on.
+    pub lifetime: Lifetime,
     /// Stamp of this write, the same in every repetition of it.
     pub version: u64,
     /// What must hold.
@@ -50,10 +50,10 @@ pub struct Stored {
     pub created: bool,
 }
 
-/// The key holds nothing now.
+/// The key holds nothing now, but for a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deleted {
-    /// Whether it held something before. A repetition of a delete says no.
+    /// Whether it held something before.
     pub existed: bool,
 }
 
@@ -75,14 +75,16 @@ pub enum Refusal {
         /// Version held, if any.
         held: Option<u64>,
     },
-    /// A newer version, or another write of the same stamp, is held: stamp this one again.
+    /// A newer version (of an entry or of its deletion), or another write of the same stamp, is held: stamp this one again.
     #[error("version {held} is not older than this write")]
     Stale {
         /// Version held.
         held: u64,
     },
-    /// The entry alone would not fit in the whole cache.
-    #[error("the entry takes {bytes} bytes with its bookkeeping; the cache holds at most {limit} (CACHE_MAX_BYTES)")]
+    /// The entry alone would not fit in the whole cache, or in the quota of its namespace.
+    #[error(
+        "the entry takes {bytes} bytes with its bookkeeping; at most {limit} fit (CACHE_MAX_BYTES, or the quota of its namespace)"
+    )]
     TooLarge {
         /// What it would take.
         bytes: usize,

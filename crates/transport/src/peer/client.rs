@@ -39,14 +39,14 @@ impl Default for PeerPolicy {
 /// Calls peers over pooled connections; clones share pool, breakers and figures.
 #[derive(Debug, Clone)]
 pub struct PeerClient {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(crate) struct Inner {
     pub(super) http: reqwest::Client,
-    pub(super) policy: PeerPolicy,
-    pub(super) token: String,
+    pub(crate) policy: PeerPolicy,
+    pub(crate) token: String,
     breakers: Mutex<HashMap<String, Breaker>>,
     calls: IntCounterVec,
     open: IntGaugeVec,
@@ -118,7 +118,7 @@ impl PeerClient {
 
 impl Inner {
     /// Fails at once while the peer's breaker is open.
-    pub(super) fn admit(&self, peer: &str) -> Result<(), PeerError> {
+    pub(crate) fn admit(&self, peer: &str) -> Result<(), PeerError> {
         let mut breakers = self.breakers.lock();
         let Some(breaker) = breakers.get_mut(peer) else {
             return Ok(());
@@ -134,7 +134,7 @@ impl Inner {
     }
 
     /// Tells the breaker and the figures how an attempt ended.
-    pub(super) fn record<T>(&self, peer: &str, outcome: &Result<T, PeerError>) {
+    pub(crate) fn record<T>(&self, peer: &str, outcome: &Result<T, PeerError>) {
         let failed = outcome.as_ref().is_err_and(PeerError::is_peer_failure);
         self.calls
             .with_label_values(&[peer, if failed { "failed" } else { "answered" }])

@@ -23,6 +23,7 @@ pub struct PeerRequest {
     body: Payload,
     deadline: Duration,
     retry: Retry,
+    guarded: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl PeerRequest {
             body: Payload::Bytes(Bytes::new()),
             deadline,
             retry,
+            guarded: true,
         }
     }
 
@@ -88,6 +90,13 @@ impl PeerRequest {
         self
     }
 
+    /// Neither asks the peer's breaker nor tells it, or the figures, how the call ended: for probes, which must see the peer
+    /// itself, and must not close it to others.
+    pub fn unguarded(mut self) -> Self {
+        self.guarded = false;
+        self
+    }
+
     /// Makes the call.
     ///
     /// # Errors
@@ -111,7 +120,9 @@ impl PeerRequest {
 
     async fn attempt(&mut self, until: Instant) -> Result<PeerResponse, PeerError> {
         let inner = &self.client.inner;
-        inner.admit(&self.peer)?;
+        if self.guarded {
+            inner.admit(&self.peer)?;
+        }
         let body = match &mut self.body {
             Payload::Bytes(bytes) => Body::from(bytes.clone()),
             Payload::Stream(body) => body.take().unwrap_or_default(),
@@ -134,7 +145,9 @@ impl PeerRequest {
                 detail: format!("nothing within {:?}", self.deadline),
             }),
         };
-        inner.record(&self.peer, &outcome);
+        if self.guarded {
+            inner.record(&self.peer, &outcome);
+        }
         outcome
     }
 }

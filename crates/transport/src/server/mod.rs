@@ -1,11 +1,15 @@
 //! The server every node runs: listener, connection loop, and the layers around the handlers.
 
+mod answering;
 mod bind;
 mod layers;
+mod metrics;
 mod operations;
 mod serve;
 
 pub use bind::{BindError, bind};
-pub use layers::{HttpMetrics, Layers, is_token};
+pub use layers::{Layers, is_token};
+pub use metrics::HttpMetrics;
 pub use operations::{Readiness, operations};
+pub(crate) use serve::ConnectionSlot;
 pub use serve::serve;

@@ -1,4 +1,5 @@
-//! What keeps an auxiliary as it should be.
+//! Tasks that keep an auxiliary as it should be.
 
-pub(crate) mod follow_ring;
+pub(crate) mod backups;
+pub(crate) mod quotas;
 pub(crate) mod sweep;

@@ -1,13 +1,12 @@
-//! Drops expired entries that nobody asks for.
+//! Drops expired entries that nobody asks for, and tells those who listen.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::Clock;
+use cache::owner::Owner;
 use lifecycle::CancellationToken;
-use store::cache::Cache;
 use tokio::time::{MissedTickBehavior, interval};
-
-use crate::app::clock::now_ms;
 
 /// Pause between sweeps.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -15,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const STEP: usize = 1_000;
 
 /// Sweeps until `stop`.
-pub(crate) async fn run(cache: Arc<Cache>, stop: CancellationToken) {
+pub(crate) async fn run(owner: Arc<Owner>, clock: Clock, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -23,8 +22,11 @@ pub(crate) async fn run(cache: Arc<Cache>, stop: CancellationToken) {
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        while cache.sweep(now_ms(), STEP) >= STEP && !stop.is_cancelled() {
+        owner.store().set_listening(owner.events().are_wanted());
+        while owner.store().sweep(clock.now_ms(), STEP) >= STEP && !stop.is_cancelled() {
+            owner.tell();
             tokio::task::yield_now().await;
         }
+        owner.tell();
     }
 }

@@ -1,7 +1,7 @@
 //! The auxiliary's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
 mod blobs;
-mod cache;
+mod manage;
 
 use std::sync::Arc;
 
@@ -13,14 +13,23 @@ use transport::server::{Readiness, operations};
 use crate::app::App;
 
 /// What nodes of the cluster may ask.
-pub(crate) fn routes(app: Arc<App>, registry: Registry, readiness: Readiness) -> Router {
+pub(crate) fn routes(app: Arc<App>, frames: Router, registry: Registry, readiness: Readiness) -> Router {
     Router::new()
-        .route("/internal/v1/cache/batch", post(cache::batch))
+        .route("/internal/v1/cache/status", get(manage::status))
+        .route("/internal/v1/cache/digest", get(manage::agreement))
+        .route("/internal/v1/cache/namespaces", get(manage::namespaces))
+        .route("/internal/v1/cache/events", get(manage::events))
+        .route("/internal/v1/cache/delete_prefix", post(manage::delete_prefix))
+        .route("/internal/v1/cache/clear", post(manage::clear))
+        .route("/internal/v1/cache/backup", post(manage::backup))
+        .route("/internal/v1/cache/backups", get(manage::backups))
+        .route("/internal/v1/cache/restore", post(manage::restore))
         .route("/internal/v1/blobs", get(blobs::list))
         .route(
             "/internal/v1/blobs/{*name}",
             get(blobs::read).head(blobs::stat).put(blobs::write).delete(blobs::remove),
         )
         .with_state(app)
+        .merge(frames)
         .merge(operations(registry, readiness))
 }

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::cache::{BatchFrame, Condition, FRAME_CONTENT_TYPE, FrameItem, FrameOp};
-use api::member::{Member, Role};
-use api::{BootId, Epoch, NodeId, headers};
+use api::cache::{BatchFrame, Condition, FrameItem, FrameOp, Lifetime, Packing};
+use api::member::{Member, Phase, Role};
+use api::{BootId, Epoch, NodeId};
 use auxiliary::{Handle, Settings};
 use bytes::Bytes;
 use cluster::{LEASE_TTL, Leader, Leadership, RingKeeper, RingPolicy, View};
@@ -16,7 +16,8 @@ use control::raft::{RaftOptions, RaftStore};
 use lifecycle::Tasks;
 use settings::Secret;
 use tempfile::TempDir;
-use transport::peer::{HeaderValue, Method, PeerClient, PeerError, PeerPolicy, PeerResponse};
+use transport::frames::{Call, FrameClient};
+use transport::peer::{Method, PeerClient, PeerError, PeerPolicy, PeerResponse};
 
 pub(crate) const TOKEN: &str = "secret";
 
@@ -25,6 +26,7 @@ pub(crate) struct Cluster {
     pub(crate) store: Arc<dyn ControlStore>,
     pub(crate) view: Arc<View>,
     pub(crate) peers: PeerClient,
+    pub(crate) frames: FrameClient,
     tasks: Tasks,
 }
 
@@ -75,6 +77,7 @@ impl Cluster {
             directory,
             store,
             view,
+            frames: FrameClient::new(peers.clone()),
             peers,
             tasks,
         }
@@ -87,6 +90,7 @@ impl Cluster {
             port: 0,
             cluster_token: Secret::new(TOKEN),
             blob_dir: self.directory.path().join(name),
+            backup_dir: self.directory.path().join(format!("{name}-backups")),
             ..Settings::default()
         }
     }
@@ -100,11 +104,12 @@ impl Cluster {
         handle
     }
 
-    /// Waits until a node is in the ring, or not; the epoch then.
+    /// Waits until the ring is stable with a node in it, or without; the epoch then.
     pub(crate) async fn in_ring(&self, name: &str, wanted: bool) -> Epoch {
         let is = |snapshot: &Arc<cluster::Snapshot>| {
-            let members = &snapshot.routing().record().members;
-            members.iter().any(|member| member.id.as_str() == name) == wanted && snapshot.epoch() > Epoch(0)
+            let record = snapshot.routing().record();
+            let is_in = record.layout.members.iter().any(|member| member.id.as_str() == name);
+            is_in == wanted && record.phase == Phase::Stable && record.epoch > Epoch(0)
         };
         let snapshot = tokio::time::timeout(Duration::from_secs(30), self.view.wait_for(is))
             .await
@@ -120,16 +125,17 @@ impl Cluster {
     /// Sends a batch as masters do.
     pub(crate) async fn batch_to(&self, to: &Member, epoch: Epoch, items: Vec<FrameItem<'_>>) -> Result<Bytes, PeerError> {
         let frame = postcard::to_stdvec(&BatchFrame { items }).expect("encodes");
-        let header = |text: String| HeaderValue::from_str(&text).expect("ascii");
-        self.peers
-            .post(&to.address, "/internal/v1/cache/batch")
-            .header(headers::BOOT_ID, header(to.boot_id.to_string()))
-            .header(headers::RING_EPOCH, header(epoch.to_string()))
-            .body(FRAME_CONTENT_TYPE, frame.into())
-            .send()
-            .await?
-            .bytes()
-            .await
+        self.send(to, epoch, frame.into()).await
+    }
+
+    /// Sends any bytes as a batch.
+    pub(crate) async fn send(&self, to: &Member, epoch: Epoch, frame: Bytes) -> Result<Bytes, PeerError> {
+        let call = Call {
+            kind: cache::Kind::Batch as u8,
+            epoch,
+            boot_id: to.boot_id,
+        };
+        self.frames.call(&to.address, call, frame, Duration::from_secs(30)).await
     }
 
     /// Sends a batch by the ring as it is, again while the node refuses it: as masters do.
@@ -178,7 +184,8 @@ pub(crate) fn put<'a>(key: &'a str, value: &'a [u8], version: u64) -> FrameItem<
     let op = FrameOp::Put {
         value,
         content_type: "text/plain",
-        expires_at_ms: 0,
+        packing: Packing::Plain,
+        lifetime: Lifetime::default(),
         version,
         condition: Condition::None,
     };

@@ -3,37 +3,49 @@
 use std::sync::Arc;
 
 use api::NodeId;
+use api::cache::NodeStatus;
 use api::member::{Member, Role};
-use cluster::{ControlEndpoints, JoinAnswer, Leader, Snapshot, View};
+use cluster::{ControlEndpoints, ControlEngine, JoinAnswer, Leader, Snapshot};
 use lifecycle::{TaskStatus, Tasks};
 
+use super::auxiliaries::Auxiliaries;
 use crate::Settings;
-use cluster::ControlEngine;
 
 /// The cluster as this master sees it.
 #[derive(Debug)]
 pub struct Nodes {
-    view: Arc<View>,
+    auxiliaries: Auxiliaries,
     tasks: Tasks,
     me: NodeId,
     control: ControlEndpoints,
 }
 
 /// A node and its part in things.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NodeStatus {
+#[derive(Debug)]
+pub struct Node {
     /// The node.
     pub member: Member,
     /// Whether it leads.
     pub leads: bool,
-    /// Part of all keys that it owns, when it is in the ring.
+    /// Part of all keys that it is the primary of, when it is in the ring.
     pub share: Option<f64>,
+    /// Of auxiliaries.
+    pub auxiliary: Option<AuxiliaryNode>,
+}
+
+/// What only auxiliaries have.
+#[derive(Debug)]
+pub struct AuxiliaryNode {
+    /// What it says of itself, or why it says nothing.
+    pub status: Result<NodeStatus, String>,
+    /// Whether this life of it was asked to leave the ring, or has left it for that reason.
+    pub draining: bool,
 }
 
 impl Nodes {
     /// Of a master with these settings, whose private listener is at `address`.
     #[must_use]
-    pub fn new(view: Arc<View>, tasks: Tasks, me: NodeId, settings: &Settings, address: &str) -> Self {
+    pub fn new(auxiliaries: Auxiliaries, tasks: Tasks, me: NodeId, settings: &Settings, address: &str) -> Self {
         let control = match settings.control_store {
             ControlEngine::Etcd => ControlEndpoints::Etcd {
                 endpoints: settings.etcd_endpoints.0.clone(),
@@ -43,7 +55,7 @@ impl Nodes {
             },
         };
         Self {
-            view,
+            auxiliaries,
             tasks,
             me,
             control,
@@ -59,33 +71,39 @@ impl Nodes {
     /// The cluster now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.view.load())
+        self.auxiliaries.view().load_full()
     }
 
     /// Who leads, when known.
     #[must_use]
     pub fn leader(&self) -> Option<Leader> {
-        self.view.load().leader().cloned()
+        self.snapshot().leader().cloned()
     }
 
-    /// Every node.
-    #[must_use]
-    pub fn list(&self) -> Vec<NodeStatus> {
-        let snapshot = self.snapshot();
-        let shares: Vec<(String, f64)> = snapshot
-            .routing()
-            .shares()
-            .map(|(id, share)| (id.to_owned(), share))
-            .collect();
-        let status = |member: &Member| NodeStatus {
-            leads: member.role == Role::Master && snapshot.leader().is_some_and(|leader| leader.node_id == member.id),
-            share: shares
-                .iter()
-                .find(|(id, _)| member.role == Role::Auxiliary && id == member.id.as_str())
-                .map(|(_, share)| *share),
-            member: member.clone(),
+    /// Every registered node of a snapshot; auxiliaries are asked how they are.
+    pub async fn list(&self, snapshot: &Snapshot) -> Vec<Node> {
+        let replies = self.auxiliaries.status(&self.auxiliaries.registered()).await;
+        let mut said: Vec<_> = replies.into_iter().map(|reply| (reply.node, reply.answer)).collect();
+        let shares: Vec<(&NodeId, f64)> = snapshot.routing().shares().collect();
+        let node = |member: &Member| {
+            let is_auxiliary = member.role == Role::Auxiliary;
+            let answer = said.iter().position(|(id, _)| is_auxiliary && *id == member.id);
+            let answer = answer.map(|place| said.swap_remove(place).1);
+            let share = shares.iter().find(|(id, _)| is_auxiliary && **id == member.id);
+            Node {
+                leads: member.role == Role::Master && snapshot.leader().is_some_and(|leader| leader.node_id == member.id),
+                share: share.map(|(_, share)| *share),
+                auxiliary: is_auxiliary.then(|| AuxiliaryNode {
+                    status: match answer {
+                        Some(answer) => answer.map_err(|error| error.to_string()),
+                        None => Err("it registered just now".to_owned()),
+                    },
+                    draining: snapshot.drains().get(&member.id) == Some(&member.boot_id),
+                }),
+                member: member.clone(),
+            }
         };
-        snapshot.members().map(status).collect()
+        snapshot.members().map(node).collect()
     }
 
     /// What runs in the background here.
@@ -100,9 +118,8 @@ impl Nodes {
         let control = match &self.control {
             ControlEndpoints::Etcd { .. } => self.control.clone(),
             ControlEndpoints::Remote { masters } => {
-                let registered: Vec<String> = self
-                    .view
-                    .load()
+                let snapshot = self.snapshot();
+                let registered: Vec<String> = snapshot
                     .with_role(Role::Master)
                     .map(|member| member.address.clone())
                     .collect();

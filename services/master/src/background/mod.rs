@@ -1,3 +1,5 @@
 //! Named tasks that keep things as they should be. The node supervises them: see `start`.
 
+mod backups;
+mod events;
 mod scheduler;

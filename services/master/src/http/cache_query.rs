@@ -1,22 +1,29 @@
 //! `/cache/?key=&value=`: the form of the original design, JSON answers.
 
-use api::cache::Entry;
-use api::{ErrorCode, Problem};
+use ::cache::front::{Action, Operation, Outcome, Write};
+use api::Problem;
+use api::cache::{Entry, Lifetime};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use transport::{ApiError, ApiQuery};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::cache_entry::entry;
+use super::cache_entry::{entry, incr_failure};
+use super::cache_prefix::{self, Prefixed};
+use super::lifetime::lifetime;
+use super::params::failure;
 use super::{AppState, cache, params};
-use crate::app::cache::{Action, Operation, Outcome};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(get, put, delete)).routes(routes!(incr))
+    OpenApiRouter::new()
+        .routes(routes!(get, put, delete))
+        .routes(routes!(incr))
+        .routes(routes!(touch))
 }
 
 /// The same at `/cache`, for those who leave the slash out.
@@ -44,6 +51,40 @@ struct Valued {
     value: String,
     /// Time to live: seconds or a duration such as `5m`.
     ttl: Option<String>,
+    /// Instead of `ttl`: Unix seconds or RFC 3339.
+    expires_at: Option<String>,
+    /// Time for which the entry is still served after that, as stale.
+    stale: Option<String>,
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
+}
+
+/// Names an entry and gives it another life time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Touched {
+    /// The key.
+    key: String,
+    /// Time to live from now on: seconds or a duration such as `5m`.
+    ttl: Option<String>,
+    /// Instead of `ttl`: Unix seconds or RFC 3339.
+    expires_at: Option<String>,
+    /// Time for which the entry is still served after that, as stale.
+    stale: Option<String>,
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
+}
+
+/// Names what to remove: one entry by `key`, or all whose keys begin with `prefix`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Removed {
+    /// The key.
+    key: Option<String>,
+    /// Instead of `key`: see `POST /cache/_delete`.
+    prefix: Option<String>,
+    /// With `prefix`: see `POST /cache/_delete`.
+    all: Option<bool>,
     /// Namespace, instead of the header `X-Namespace`.
     ns: Option<String>,
 }
@@ -76,7 +117,7 @@ struct Counter {
 #[utoipa::path(get, operation_id = "cache_get_by_query", path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
 async fn get(State(app): State<AppState>, ApiQuery(named): ApiQuery<Named>, headers: HeaderMap) -> Result<Json<Entry>, ApiError> {
     let operation = operation(named.key.clone(), named.ns.as_deref(), &headers, Action::Get)?;
-    Ok(Json(entry(named.key, app.cache.execute(operation).await?, 0)?))
+    carry_out(&app, named.key, operation, Lifetime::default()).await
 }
 
 /// Write an entry by query.
@@ -86,38 +127,67 @@ async fn put(
     ApiQuery(valued): ApiQuery<Valued>,
     headers: HeaderMap,
 ) -> Result<Json<Entry>, ApiError> {
-    let expires_at_ms = params::expires_at_ms(valued.ttl.as_deref().map(params::ttl).transpose()?);
+    let lifetime = lifetime(valued.ttl.as_deref(), valued.expires_at.as_deref(), valued.stale.as_deref())?;
     let condition = params::condition(&headers)?;
-    if valued.value.len() > app.max_value_bytes {
-        let (bytes, limit) = (valued.value.len(), app.max_value_bytes);
-        let detail = format!("the value has {bytes} bytes; at most {limit} are allowed");
-        return Err(ApiError::new(ErrorCode::TooLarge, detail));
-    }
-    let action = Action::Put {
-        value: valued.value.into(),
-        content_type: String::new(),
-        expires_at_ms,
-        condition,
-    };
-    let operation = operation(valued.key.clone(), valued.ns.as_deref(), &headers, action)?;
-    Ok(Json(entry(valued.key, app.cache.execute(operation).await?, expires_at_ms)?))
+    params::value_of(&valued.key, valued.value.len(), app.max_value_bytes)?;
+    let write = Write::new(valued.value.into(), String::new(), lifetime, condition);
+    let operation = operation(valued.key.clone(), valued.ns.as_deref(), &headers, Action::Put(write))?;
+    carry_out(&app, valued.key, operation, lifetime).await
 }
 
-/// Remove an entry by query.
-#[utoipa::path(delete, operation_id = "cache_delete_by_query", path = "/cache/", tag = "cache", params(Named), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+/// Remove an entry by query, or, with `prefix`, many: then the answer is that of `POST /cache/_delete`.
+#[utoipa::path(delete, operation_id = "cache_delete_by_query", path = "/cache/", tag = "cache", params(Removed), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
 async fn delete(
     State(app): State<AppState>,
-    ApiQuery(named): ApiQuery<Named>,
+    ApiQuery(removed): ApiQuery<Removed>,
     headers: HeaderMap,
-) -> Result<Json<Entry>, ApiError> {
-    let action = Action::Delete {
-        condition: params::condition(&headers)?,
-    };
-    let operation = operation(named.key.clone(), named.ns.as_deref(), &headers, action)?;
-    Ok(Json(entry(named.key, app.cache.execute(operation).await?, 0)?))
+) -> Result<Response, ApiError> {
+    let Removed { key, prefix, all, ns } = removed;
+    match (key, prefix) {
+        (Some(key), None) if all.is_none() => {
+            let action = Action::Delete {
+                condition: params::condition(&headers)?,
+            };
+            let operation = operation(key.clone(), ns.as_deref(), &headers, action)?;
+            Ok(carry_out(&app, key, operation, Lifetime::default()).await?.into_response())
+        }
+        (None, Some(prefix)) => {
+            let prefix = Some(prefix);
+            let deleted = cache_prefix::delete(&app, Prefixed { prefix, all, ns }, &headers).await?;
+            Ok(deleted.into_response())
+        }
+        _ => Err(ApiError::invalid(
+            "give key, to remove one entry, or prefix (with all=true when it is empty), to remove all whose keys begin so",
+        )),
+    }
 }
 
-/// Add to a counter; an absent one starts at 0.
+/// Give an entry another life time. Its version changes, its value does not.
+#[utoipa::path(post, operation_id = "cache_touch", path = "/cache/_touch", tag = "cache",
+    params(Touched, ("If-Match" = Option<String>, Header, description = "Only when the key has this version")),
+    responses((status = 200, body = Entry), (status = 404, body = Problem), (status = 412, body = Problem)))]
+async fn touch(
+    State(app): State<AppState>,
+    ApiQuery(touched): ApiQuery<Touched>,
+    headers: HeaderMap,
+) -> Result<Json<Entry>, ApiError> {
+    let lifetime = lifetime(
+        touched.ttl.as_deref(),
+        touched.expires_at.as_deref(),
+        touched.stale.as_deref(),
+    )?;
+    if lifetime == Lifetime::default() {
+        return Err(ApiError::invalid(
+            "touch gives an entry another life time: give ttl (60, 5m) or expires_at",
+        ));
+    }
+    let condition = params::condition(&headers)?;
+    let action = Action::Touch { lifetime, condition };
+    let operation = operation(touched.key.clone(), touched.ns.as_deref(), &headers, action)?;
+    carry_out(&app, touched.key, operation, lifetime).await
+}
+
+/// Add to a counter; an absent one starts at 0, a negative number subtracts. Its life time stays.
 #[utoipa::path(post, operation_id = "cache_incr", path = "/cache/_incr", tag = "cache", params(Counted), responses((status = 200, body = Counter), (status = 409, body = Problem)))]
 async fn incr(
     State(app): State<AppState>,
@@ -125,17 +195,16 @@ async fn incr(
     headers: HeaderMap,
 ) -> Result<Json<Counter>, ApiError> {
     let operation = operation(counted.key, counted.ns.as_deref(), &headers, Action::Incr { by: counted.by })?;
-    // The key and the number were checked above: what the owner finds invalid is what the key holds.
-    let answer = app.cache.execute(operation).await.map_err(|mut failure| {
-        if failure.code == ErrorCode::InvalidArgument {
-            failure.code = ErrorCode::Conflict;
-        }
-        failure
-    });
-    match answer?.outcome {
+    let answer = app.cache.execute(operation).await.map_err(incr_failure)?;
+    match answer.outcome {
         Outcome::Counter { value, .. } => Ok(Json(Counter { value })),
         other => Err(cache::unexpected(&other)),
     }
+}
+
+async fn carry_out(app: &AppState, key: String, operation: Operation, written: Lifetime) -> Result<Json<Entry>, ApiError> {
+    let answer = app.cache.execute(operation).await.map_err(failure)?;
+    Ok(Json(entry(key, answer, written)?))
 }
 
 fn operation(key: String, ns: Option<&str>, headers: &HeaderMap, action: Action) -> Result<Operation, ApiError> {

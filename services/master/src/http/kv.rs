@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, params};
+use super::{AppState, lifetime, params};
 use crate::app::kv::Written;
 
 /// Largest value: the control store is for the small and precious, and etcd takes 1.5 MiB a request.
@@ -150,7 +150,7 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (key, ttl) = (params::key(key)?, options.ttl.as_deref().map(params::ttl).transpose()?);
+    let (key, ttl) = (params::key(key)?, options.ttl.as_deref().map(lifetime::ttl).transpose()?);
     let condition = params::condition(&headers)?;
     let value = read_body(body, MAX_VALUE_BYTES).await?;
     written(app.kv.put(&key, value, condition, ttl).await?)

@@ -1,17 +1,27 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
+mod backups;
 mod cache;
 mod cache_batch;
 mod cache_entry;
+mod cache_load;
+mod cache_prefix;
 mod cache_query;
-mod cluster;
+mod events;
+mod internal_cluster;
 mod internal_jobs;
 mod jobs;
 mod kv;
 mod kv_txn;
 mod kv_watch;
+mod lifetime;
+mod namespaces;
+mod nodes;
 mod params;
+mod ring;
 mod router;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use router::{private, public};
 

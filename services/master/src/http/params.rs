@@ -1,19 +1,22 @@
 //! Parameters that several routes share, parsed at the edge.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use api::cache::Condition;
 use api::key::InvalidKey;
 use api::{ErrorCode, Key, headers};
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use cache::front::Failure;
 use transport::ApiError;
 
-/// Longest time to live: ten years.
-const MAX_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Longest name of a namespace, in bytes.
 const MAX_NAMESPACE_BYTES: usize = 128;
+/// Longest wait that a client may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const NAMESPACE: HeaderName = HeaderName::from_static(headers::NAMESPACE);
 
 /// A key from a path or a query.
 pub(super) fn key(text: String) -> Result<Key, ApiError> {
@@ -26,54 +29,44 @@ pub(super) fn key(text: String) -> Result<Key, ApiError> {
     })
 }
 
-/// A time to live: seconds (`60`, `1.5`) or a duration (`5m`).
-pub(super) fn ttl(text: &str) -> Result<Duration, ApiError> {
-    let refuse = || {
-        ApiError::invalid(format!(
-            "ttl {text:?} is not valid: write seconds (60) or a duration (5m), more than 0 and at most 10 years"
-        ))
-    };
-    let parsed = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?,
-        Err(_) => humantime::parse_duration(text).map_err(|_| refuse())?,
-    };
-    if parsed.is_zero() || parsed > MAX_TTL {
-        Err(refuse())
-    } else {
-        Ok(parsed)
+/// A value that a client spelled out in a query or in JSON.
+pub(super) fn value_of(key: &str, bytes: usize, limit: usize) -> Result<(), ApiError> {
+    if bytes <= limit {
+        return Ok(());
     }
-}
-
-/// When something with this time to live expires, Unix milliseconds; 0 for never.
-pub(super) fn expires_at_ms(ttl: Option<Duration>) -> u64 {
-    ttl.map_or(0, |ttl| {
-        now_ms() + u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 2).max(1)
-    })
-}
-
-/// Seconds left until then, rounded up; none for never.
-pub(super) fn seconds_left(expires_at_ms: u64) -> Option<u64> {
-    (expires_at_ms > 0).then(|| expires_at_ms.saturating_sub(now_ms()).div_ceil(1000))
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    let detail = format!("the value of {key} has {bytes} bytes; at most {limit} are allowed");
+    Err(ApiError::new(ErrorCode::TooLarge, detail))
 }
 
 /// The namespace: `?ns=`, else `X-Namespace`, else the default one.
 pub(super) fn namespace(query: Option<&str>, headers: &HeaderMap) -> Result<Arc<str>, ApiError> {
+    Ok(named_namespace(query, headers)?.unwrap_or_default())
+}
+
+/// The namespace, if one is named.
+pub(super) fn named_namespace(query: Option<&str>, headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiError> {
     let text = match query {
-        Some(text) => text,
-        None => header(headers, &HeaderName::from_static(headers::NAMESPACE))?.unwrap_or(""),
+        Some(text) => Some(text),
+        None => header(headers, &NAMESPACE)?,
     };
+    text.map(checked_namespace).transpose()
+}
+
+/// A name that a namespace may have.
+pub(super) fn checked_namespace(text: &str) -> Result<Arc<str>, ApiError> {
     if text.len() > MAX_NAMESPACE_BYTES {
         return Err(ApiError::invalid(format!(
             "the namespace has {} bytes; at most {MAX_NAMESPACE_BYTES} are allowed",
             text.len()
         )));
     }
-    Ok(text.into())
+    if text.starts_with('_') || text.contains(|character: char| character == '/' || character.is_control()) {
+        return Err(ApiError::invalid(format!(
+            "the namespace {text:?} is not valid: it may not begin with _ and has no / and no control characters"
+        )));
+    }
+    // The default one is shared, not allocated.
+    Ok(if text.is_empty() { Arc::default() } else { text.into() })
 }
 
 /// `If-Match` and `If-None-Match`.
@@ -106,24 +99,60 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Op
     text.map_err(|_| ApiError::invalid(format!("the header {name} has bytes that are not visible ASCII")))
 }
 
+/// `Prefer: wait=N` (RFC 7240), a minute at most; none when the client does not want to wait. Other preferences are ignored,
+/// as they must be.
+pub(super) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let preferences = header(headers, &PREFER)?.unwrap_or_default().split([',', ';']).map(str::trim);
+    let Some(seconds) = preferences
+        .filter_map(|one| one.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+    else {
+        return Ok(None);
+    };
+    let seconds = seconds.1.trim().trim_matches('"');
+    let wanted = seconds
+        .parse()
+        .map_err(|_| ApiError::invalid(format!("Prefer: wait={seconds} is not a number of seconds")))?;
+    Ok(Some(Duration::from_secs(wanted).min(MAX_WAIT)).filter(|wait| !wait.is_zero()))
+}
+
+/// A use case of the cache that failed.
+pub(super) fn failure(failure: Failure) -> ApiError {
+    let mut error = ApiError::new(failure.code, failure.detail);
+    error.retry_after = failure.code.is_retryable().then_some(Duration::from_secs(1));
+    error
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
-    fn ttl_takes_seconds_and_durations_and_nothing_else() {
-        assert_eq!(ttl("60").unwrap(), Duration::from_secs(60));
-        assert_eq!(ttl("5m").unwrap(), Duration::from_secs(300));
-        for text in ["", "0", "-1", "NaN", "inf", "1e300", "99999999999", "5 fortnights", "5m "] {
-            let refused = ttl(text);
-            assert!(refused.is_err() || text == "5m ", "{text:?} gave {refused:?}");
+    fn wait_is_found_among_preferences_and_bounded() {
+        let asked = |text: &'static str| wait(&HeaderMap::from_iter([(PREFER, HeaderValue::from_static(text))]));
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(wait(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(asked("respond-async").unwrap(), None);
+        assert_eq!(asked("respond-async, Wait = 5").unwrap(), seconds(5));
+        assert_eq!(asked("wait=\"7\"").unwrap(), seconds(7));
+        assert_eq!(asked("wait=9999").unwrap(), seconds(60));
+        assert_eq!(asked("wait=0").unwrap(), None);
+        for wrong in ["wait=", "wait=-1", "wait=soon", "wait=1e3"] {
+            assert!(asked(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn what_expires_never_has_no_seconds_left() {
-        assert_eq!(seconds_left(expires_at_ms(None)), None);
-        assert_eq!(seconds_left(expires_at_ms(Some(Duration::from_secs(60)))), Some(60));
-        assert_eq!(seconds_left(1), Some(0));
+    fn namespaces_are_named_by_query_before_header() {
+        let headers = HeaderMap::from_iter([(NAMESPACE, HeaderValue::from_static("of-header"))]);
+        assert_eq!(*namespace(Some("of-query"), &headers).unwrap(), *"of-query");
+        assert_eq!(*namespace(None, &headers).unwrap(), *"of-header");
+        assert_eq!(*namespace(Some(""), &headers).unwrap(), *"", "the default one");
+        assert_eq!(named_namespace(None, &HeaderMap::new()).unwrap(), None);
+        for wrong in ["_ours", "a/b", "a\nb", &"n".repeat(129)] {
+            assert!(namespace(Some(wrong), &HeaderMap::new()).is_err(), "{wrong}");
+        }
     }
 }

@@ -9,7 +9,10 @@ use transport::server::{Readiness, operations};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{AppState, cache, cache_batch, cache_query, cluster, internal_jobs, jobs, kv, kv_txn, kv_watch};
+use super::{
+    AppState, backups, cache, cache_batch, cache_prefix, cache_query, events, internal_cluster, internal_jobs, jobs, kv, kv_txn,
+    kv_watch, namespaces, nodes, ring,
+};
 
 /// The document the handlers are collected into.
 #[derive(OpenApi)]
@@ -19,7 +22,7 @@ use super::{AppState, cache, cache_batch, cache_query, cluster, internal_jobs, j
         (name = "cache", description = "Available and convergent; entries live on the auxiliaries."),
         (name = "kv", description = "Linearizable and durable; keys live in the control store."),
         (name = "jobs", description = "SQL over files, run by the workers."),
-        (name = "operations", description = "Nodes, ring, membership.")
+        (name = "operations", description = "Nodes, ring, membership, backups.")
     )
 )]
 struct Document;
@@ -30,11 +33,16 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(cache::routes())
         .merge(cache_query::routes())
         .merge(cache_batch::routes())
+        .merge(cache_prefix::routes())
+        .merge(events::routes())
+        .merge(namespaces::routes())
         .merge(kv::routes())
         .merge(kv_txn::routes())
         .merge(kv_watch::routes())
         .merge(jobs::routes())
-        .merge(cluster::routes())
+        .merge(nodes::routes())
+        .merge(ring::routes())
+        .merge(backups::routes())
         .split_for_parts();
     let document = Arc::new(document);
     router
@@ -47,6 +55,7 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
 /// What nodes of the cluster may ask.
 pub(crate) fn private(app: AppState, control: Router, registry: Registry, readiness: Readiness) -> Router {
     internal_jobs::routes()
+        .merge(internal_cluster::routes())
         .with_state(app)
         .nest("/internal/v1/control", control)
         .merge(operations(registry, readiness))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::job::{TableOptions, TableSpec};
-use api::member::{Member, RingMember, RingRecord, Role};
+use api::member::{Layout, Member, RingMember, RingRecord, Role};
 use api::task::{
     Assignment, Outcome, PollRequest, PollResponse, Producer, Report, ReportResponse, StageGraph, StageOutputs, TaskId, WorkId,
 };
@@ -308,16 +308,21 @@ async fn introduce(store: &Arc<dyn ControlStore>, address: &str) {
         started_at_ms: 0,
         version: String::new(),
     };
-    let members = vec![RingMember {
-        id,
-        weight: 1,
-        zone: None,
-    }];
-    let ring = RingRecord {
-        epoch: api::Epoch(1),
+    let layout = Layout {
         virtual_nodes: 16,
         replicas: 1,
-        members,
+        members: vec![RingMember {
+            id,
+            boot_id: auxiliary.boot_id,
+            weight: 1,
+            zone: None,
+            lost: false,
+        }],
+    };
+    let ring = RingRecord {
+        epoch: api::Epoch(1),
+        layout,
+        ..RingRecord::default()
     };
     for (key, value) in [
         ("leader", leader),

@@ -1,7 +1,5 @@
 //! `POST /jobs` and `DELETE /jobs/{id}`.
 
-use std::time::Duration;
-
 use api::job::{Job, JobSpec};
 use api::{JobId, Problem};
 use axum::Json;
@@ -16,9 +14,6 @@ use utoipa_axum::routes;
 
 use crate::http::{AppState, params};
 
-/// Longest wait for a job's end that a client may ask for.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -39,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         (status = 409, body = Problem, description = "The idempotency key stands for another job")
     ))]
 async fn submit(State(app): State<AppState>, headers: HeaderMap, ApiJson(spec): ApiJson<JobSpec>) -> Result<Response, ApiError> {
-    let wait = wait(params::header(&headers, &PREFER)?)?;
+    let wait = params::wait(&headers)?;
     let key = params::header(&headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
     let job = app.jobs.submit(spec, key).await?;
     let location = HeaderValue::from_str(&format!("/jobs/{}", job.id)).map_err(|error| ApiError::internal(&error))?;
@@ -75,41 +70,4 @@ async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError>
     responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
 async fn cancel(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, ApiError> {
     Ok(Json(app.jobs.cancel(id).await?))
-}
-
-/// `wait=N` among the preferences (RFC 7240). Others are ignored, as they must be.
-fn wait(prefer: Option<&str>) -> Result<Option<Duration>, ApiError> {
-    let preferences = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
-    let Some(seconds) = preferences
-        .filter_map(|one| one.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
-    else {
-        return Ok(None);
-    };
-    let seconds = seconds.1.trim().trim_matches('"');
-    let wanted = seconds
-        .parse()
-        .map_err(|_| ApiError::invalid(format!("Prefer: wait={seconds} is not a number of seconds")))?;
-    Ok(Some(Duration::from_secs(wanted).min(MAX_WAIT)).filter(|wait| !wait.is_zero()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::wait;
-
-    #[test]
-    fn wait_is_found_among_preferences_and_bounded() {
-        let seconds = |n| Some(Duration::from_secs(n));
-        assert_eq!(wait(None).unwrap(), None);
-        assert_eq!(wait(Some("respond-async")).unwrap(), None);
-        assert_eq!(wait(Some("respond-async, Wait = 5")).unwrap(), seconds(5));
-        assert_eq!(wait(Some("wait=\"7\"")).unwrap(), seconds(7));
-        assert_eq!(wait(Some("wait=9999")).unwrap(), seconds(60));
-        assert_eq!(wait(Some("wait=0")).unwrap(), None);
-        for wrong in ["wait=", "wait=-1", "wait=soon", "wait=1e3"] {
-            assert!(wait(Some(wrong)).is_err(), "{wrong}");
-        }
-    }
 }

@@ -5,42 +5,22 @@ use std::time::Duration;
 
 use api::{BootId, NodeId};
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use cache::net::FramePeers;
 use cluster::{LEASE_TTL, Leader, Leadership, View};
-use control::ControlStore;
-use control::raft::{RaftOptions, RaftStore};
 use lifecycle::{CancellationToken, Tasks};
 use serde_json::{Value, json};
 use telemetry::new_registry;
-use tempfile::TempDir;
-use tower::ServiceExt;
+use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{Readiness, serve};
 
-use crate::Settings;
-use crate::app::App;
-use crate::app::cache::{Cache, RingPlacement};
-use crate::app::jobs::{Dependencies, Jobs};
-use crate::app::kv::Kv;
-use crate::app::nodes::Nodes;
 use crate::http;
+pub(super) use crate::http::tests::{Answer, Store, eventually};
+use crate::http::tests::{Parts, app};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The control store of a cluster, on disk.
-pub(super) struct Store {
-    pub(super) store: Arc<dyn ControlStore>,
-    _dir: TempDir,
-}
-
-impl Store {
-    pub(super) async fn open() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = RaftStore::open(RaftOptions::new(dir.path(), 1)).await.unwrap();
-        Self { store, _dir: dir }
-    }
-}
 
 /// A master without listeners, but for the private one of [`Master::listen`].
 pub(super) struct Master {
@@ -71,24 +51,18 @@ impl Master {
         let peers = PeerClient::new("secret", PeerPolicy::default(), &registry);
         let view = Arc::new(View::new(Arc::clone(&store.store), &registry));
         let leadership = Arc::new(Leadership::new(Arc::clone(&store.store), me.clone(), LEASE_TTL, &registry));
-        let jobs = Jobs::new(Dependencies {
-            store: Arc::clone(&store.store),
-            leadership: leadership.subscribe(),
-            view: Arc::clone(&view),
-            peers: peers.clone(),
-            worker_wait: Duration::from_secs(60),
-            result_ttl,
-            registry: registry.clone(),
-        });
         let stop = tasks.token().clone();
-        let app = Arc::new(App {
-            cache: Cache::new(Arc::new(RingPlacement::new(Arc::clone(&view))), peers, &registry),
-            kv: Kv::new(Arc::clone(&store.store)),
-            jobs,
-            nodes: Nodes::new(view, tasks, me.node_id.clone(), &Settings::default(), &me.address),
-            max_value_bytes: 1024,
-            cluster_token: settings::Secret::default(),
-            stop: stop.clone(),
+        let app = app(Parts {
+            store: Arc::clone(&store.store),
+            view,
+            leadership: leadership.subscribe(),
+            cache_peers: Arc::new(FramePeers(FrameClient::new(peers.clone()))),
+            peers,
+            name: me.node_id.clone(),
+            address: me.address.clone(),
+            tasks,
+            registry: registry.clone(),
+            result_ttl,
         });
         let public = http::public(Arc::clone(&app), registry.clone(), Readiness::default());
         let private = http::private(Arc::clone(&app), Router::new(), registry, Readiness::default());
@@ -159,39 +133,4 @@ pub(super) fn job(changes: Value) -> Value {
         job[key] = value.clone();
     }
     job
-}
-
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(super) async fn of(router: Router, request: Request<Body>) -> Self {
-        let response = router.oneshot(request).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
-        Self { status, headers, body }
-    }
-
-    pub(super) fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-/// Waits for a condition.
-pub(super) async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
-    let patience = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), patience)
-        .await
-        .expect("the condition holds in time");
 }

@@ -1,0 +1,85 @@
+//! Versions of writes: a hybrid logical clock (Kulkarni et al., *Logical Physical Clocks*, 2014), in one word.
+//!
+//! A stamp counts microseconds since 2024, so that it stays below 2^53 (an exact JSON number) for 280 years. It grows
+//! with every stamp given and never falls behind one that was seen. Two masters may give the same stamp to two writes of
+//! one key: the owner tells them apart by their content and answers `stale` to the second, which is then stamped anew.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::Clock;
+
+/// 2024-01-01T00:00:00Z.
+const EPOCH: Duration = Duration::from_secs(1_704_067_200);
+/// A stamp further ahead of our clock than this is not followed.
+const MAX_DRIFT: Duration = Duration::from_millis(500);
+
+/// Gives stamps; one per master.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    clock: Clock,
+    last: AtomicU64,
+}
+
+impl Stamps {
+    /// Stamps by this clock.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            last: AtomicU64::new(0),
+        }
+    }
+
+    /// A stamp above every other given or seen here.
+    pub(super) fn next(&self) -> u64 {
+        self.after_clock(self.now())
+    }
+
+    /// Makes later stamps greater than one seen elsewhere. `Err` with the drift when that clock is too far ahead.
+    ///
+    /// # Errors
+    /// When following it would put ours more than half a second ahead of the time of day.
+    pub(super) fn observe(&self, seen: u64) -> Result<(), Duration> {
+        let drift = Duration::from_micros(seen.saturating_sub(self.now()));
+        if drift > MAX_DRIFT {
+            return Err(drift);
+        }
+        self.last.fetch_max(seen, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn after_clock(&self, now: u64) -> u64 {
+        let before = self
+            .last
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(now.max(last + 1)));
+        now.max(before.unwrap_or_else(|last| last) + 1)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().saturating_sub(EPOCH).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_grow_even_when_the_clock_stands_or_goes_back() {
+        let stamps = Stamps::default();
+        let given = [100, 100, 100, 40, 101, 500].map(|now| stamps.after_clock(now));
+        assert_eq!(given, [100, 101, 102, 103, 104, 500]);
+    }
+
+    #[test]
+    fn stamp_stays_an_exact_json_number() {
+        assert!(Stamps::default().next() < 1 << 53);
+    }
+
+    #[test]
+    fn a_clock_far_ahead_is_refused() {
+        let stamps = Stamps::default();
+        assert!(stamps.observe(stamps.now() + 100_000).is_ok());
+        assert!(stamps.observe(stamps.now() + 10_000_000).is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! The whole protocol of the cache under faults: the real masters' front, the real owners with their stores, the real range
+//! sync and the real changes of the ring, in one thread, on simulated networks, clocks and control stores, driven by a seed.
+//!
+//! `CACHE_SIM_SEED=7` runs one seed and tells what happens; `CACHE_SIM_SEEDS=20000` runs so many in each test.
+
+mod checks;
+mod clients;
+mod control;
+mod faults;
+mod freeze;
+mod leader;
+mod model;
+mod mutant;
+mod network;
+mod node;
+mod random;
+mod scenario;
+mod spy;
+mod world;
+
+use mutant::Mutant;
+use scenario::{Scenario, run};
+
+/// Seeds of each test, and where the next one's begin.
+const SEEDS: u64 = 300;
+
+fn survive(scenario: Scenario, first: u64) {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("CACHE_SIM_SEED") {
+        let run = run(scenario, seed, Mutant::None, true);
+        assert_eq!(run.broken, None, "seed {seed}");
+        return;
+    }
+    let (mut reads, mut broken) = (0, Vec::new());
+    for seed in first..first + number("CACHE_SIM_SEEDS").unwrap_or(SEEDS) {
+        let run = run(scenario, seed, Mutant::None, false);
+        broken.extend(run.broken.map(|what| format!("seed {seed}: {what}")));
+        reads += run.reads;
+    }
+    println!("{reads} reads");
+    if let Some(one) = broken.first() {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        let seed = one.split([' ', ':']).nth(1).unwrap_or_default();
+        let replay = format!("CACHE_SIM_SEED={seed} cargo test -p cache --test simulation -- --nocapture --exact {test}");
+        panic!("{} seeds failed:\n{}\nreplay: {replay}", broken.len(), broken.join("\n"));
+    }
+}
+
+#[test]
+fn promises_hold_under_one_fault_at_a_time_a() {
+    survive(Scenario::OneFault, 0);
+}
+
+#[test]
+fn promises_hold_under_one_fault_at_a_time_b() {
+    survive(Scenario::OneFault, 1_000_000);
+}
+
+#[test]
+fn promises_hold_under_one_fault_at_a_time_c() {
+    survive(Scenario::OneFault, 2_000_000);
+}
+
+#[test]
+fn the_system_heals_after_many_faults_at_once() {
+    survive(Scenario::ManyFaults, 3_000_000);
+}
+
+#[test]
+fn a_seed_always_does_the_same() {
+    for seed in 0..5 {
+        let first = run(Scenario::OneFault, seed, Mutant::None, false).trace;
+        assert_eq!(first, run(Scenario::OneFault, seed, Mutant::None, false).trace, "seed {seed}");
+    }
+}
+
+fn is_found(mutant: Mutant, within: u64) {
+    let found = (0..within).find(|seed| run(Scenario::OneFault, *seed, mutant, false).broken.is_some());
+    assert!(found.is_some(), "{mutant:?} was not found within {within} seeds");
+    println!("{mutant:?} was found by seed {found:?}");
+}
+
+#[test]
+fn a_lost_replica_is_found() {
+    is_found(Mutant::LosesReplicas, 20);
+}
+
+#[test]
+fn owners_that_ignore_epochs_are_found() {
+    is_found(Mutant::IgnoresEpochs, 100);
+}
+
+#[test]
+fn owners_that_ignore_lives_are_found() {
+    is_found(Mutant::IgnoresLives, 100);
+}
+
+#[test]
+fn owners_that_forget_deletes_are_found() {
+    is_found(Mutant::ForgetsDeletes, 100);
+}
+
+#[test]
+fn a_leader_that_does_not_wait_for_sync_is_found() {
+    is_found(Mutant::Hurries, 100);
+}

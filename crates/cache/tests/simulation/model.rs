@@ -1,0 +1,311 @@
+//! What clients know: every write with its version, and from that, what reads may say.
+//!
+//! Versions order the writes of a key. An acknowledged write has a known version; a delete lies between two, for its answer
+//! does not tell. `floor` is the newest version that was certainly acknowledged: a read that begins then must find that
+//! version or a newer one; nothing at all only if a delete or the end of a life time can explain it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::world::BEGIN;
+
+/// How far clocks are off at most, in microseconds.
+pub(crate) const SKEW: u64 = 250_000;
+/// 2024-01-01T00:00:00Z, from which stamps count.
+const STAMPS_BEGIN: u64 = 1_704_067_200_000_000;
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Put { value: String, expires_at_ms: u64 },
+    Touch { expires_at_ms: u64 },
+    Delete,
+    Incr,
+}
+
+impl Change {
+    const fn expires_at_ms(&self) -> u64 {
+        match self {
+            Self::Put { expires_at_ms, .. } | Self::Touch { expires_at_ms } => *expires_at_ms,
+            _ => 0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Under way, or its outcome is not known.
+    Open,
+    Acknowledged,
+    /// Certainly not executed.
+    Failed,
+}
+
+#[derive(Debug, Clone)]
+struct Write {
+    change: Change,
+    fate: Fate,
+    era: u32,
+    version: Option<u64>,
+    /// The latest stamp it can have.
+    latest: Option<u64>,
+    seen: bool,
+}
+
+/// One key.
+#[derive(Debug, Default)]
+struct History {
+    floor: u64,
+    writes: Vec<Write>,
+    /// Which value a version belongs to.
+    values: BTreeMap<u64, String>,
+    /// Acknowledged writes under a condition: the version they replaced, and their own.
+    swaps: Vec<(u32, u64, u64)>,
+    /// Acknowledged increments, and those that may have been executed.
+    counted: u64,
+    at_most: u64,
+    sums: BTreeSet<(u32, i64)>,
+}
+
+/// An operation that has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    key: String,
+    write: Option<usize>,
+    floor: u64,
+    counted: u64,
+    era: u32,
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at {})", self.key, self.floor)
+    }
+}
+
+/// What may still be there after everything was restarted: floors and counts at a moment.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Saved(BTreeMap<String, (u64, u64)>);
+
+/// All keys.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    keys: BTreeMap<String, History>,
+    era: u32,
+    /// Whether more was broken at once than the promise covers: then only what nobody ever wrote is wrong.
+    pub(crate) lenient: bool,
+    pub(crate) reads: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
+}
+
+pub(crate) type Verdict = Result<(), String>;
+
+impl Model {
+    pub(crate) fn begin_write(&mut self, key: &str, change: Change) -> Token {
+        let era = self.era;
+        let history = self.keys.entry(key.to_owned()).or_default();
+        if change == Change::Incr {
+            history.at_most += 1;
+        }
+        history.writes.push(Write {
+            change,
+            fate: Fate::Open,
+            era,
+            version: None,
+            latest: None,
+            seen: false,
+        });
+        Token {
+            write: Some(history.writes.len() - 1),
+            ..Self::token(key, history, era)
+        }
+    }
+
+    pub(crate) fn begin_read(&mut self, key: &str) -> Token {
+        Self::token(key, self.keys.entry(key.to_owned()).or_default(), self.era)
+    }
+
+    fn token(key: &str, history: &History, era: u32) -> Token {
+        Token {
+            key: key.to_owned(),
+            write: None,
+            floor: history.floor,
+            counted: history.counted,
+            era,
+        }
+    }
+
+    /// Whether what was certain when it began still is.
+    fn binds(&self, token: &Token) -> bool {
+        !self.lenient && token.era == self.era
+    }
+
+    /// The newest version of a key that somebody was told of.
+    pub(crate) fn newest(&self, key: &str) -> u64 {
+        self.keys.get(key).map_or(0, |history| history.floor)
+    }
+
+    /// A write was acknowledged; deletes do not say under which version.
+    pub(crate) fn acknowledge(&mut self, token: &Token, version: Option<u64>, replaced: Option<u64>, now_us: u64) -> Verdict {
+        let (era, lenient) = (self.era, self.lenient);
+        self.acknowledged += 1;
+        let history = self.keys.entry(token.key.clone()).or_default();
+        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else { return Ok(()) };
+        write.fate = Fate::Acknowledged;
+        write.latest = Some(now_us + SKEW);
+        write.version = version;
+        if write.era != era || lenient {
+            return Ok(());
+        }
+        if write.change == Change::Incr {
+            history.counted += 1;
+        }
+        let Some(version) = version else {
+            history.floor = history.floor.max(token.floor + 1);
+            return Ok(());
+        };
+        let key = &token.key;
+        if version <= token.floor {
+            return Err(format!("a write of {key} was acknowledged as {version}, after {} had been", token.floor));
+        }
+        if let Some((_, from, to)) = history.swaps.iter().find(|(of, from, to)| *of == era && *from < version && version < *to) {
+            return Err(format!("{key}: {version} was acknowledged, and {to} as the direct successor of {from}"));
+        }
+        if let Some(replaced) = replaced {
+            let between = |write: &&Write| write.era == era && write.version.is_some_and(|other| replaced < other && other < version);
+            if let Some(other) = history.writes.iter().find(between) {
+                return Err(format!("{key}: {version} replaced {replaced}, between them lies {other:?}"));
+            }
+            history.swaps.push((era, replaced, version));
+        }
+        history.floor = history.floor.max(version);
+        Ok(())
+    }
+
+    /// An increment was acknowledged with this sum.
+    pub(crate) fn counted(&mut self, token: &Token, sum: i64) -> Verdict {
+        let era = self.era;
+        let history = self.keys.entry(token.key.clone()).or_default();
+        if !self.lenient && token.era == era && !history.sums.insert((era, sum)) {
+            return Err(format!("two increments of {} led to {sum}", token.key));
+        }
+        self.check_sum(token, sum)
+    }
+
+    fn check_sum(&self, token: &Token, sum: i64) -> Verdict {
+        let Some(history) = self.keys.get(&token.key) else { return Ok(()) };
+        let (least, most) = (token.counted as i64, history.at_most as i64);
+        if sum > most || (sum < least && self.binds(token)) {
+            return Err(format!("{} is {sum}, after {least} acknowledged increments of {most}", token.key));
+        }
+        Ok(())
+    }
+
+    /// A write was certainly not executed.
+    pub(crate) fn fail(&mut self, token: &Token) -> Verdict {
+        self.failed += 1;
+        let history = self.keys.entry(token.key.clone()).or_default();
+        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else { return Ok(()) };
+        write.fate = Fate::Failed;
+        if write.change == Change::Incr {
+            history.at_most -= 1;
+        }
+        match write.seen {
+            true => Err(format!("{}: {write:?} was read, and then said not to have been executed", token.key)),
+            false => Ok(()),
+        }
+    }
+
+    /// The outcome of a write is not known; with `over`, it gets no stamp after this moment.
+    pub(crate) fn leave_open(&mut self, token: &Token, over: bool, now_us: u64) {
+        self.unknown += 1;
+        let history = self.keys.entry(token.key.clone()).or_default();
+        if let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) {
+            write.latest = over.then_some(now_us + SKEW);
+        }
+    }
+
+    /// A read found a value.
+    pub(crate) fn found(&mut self, token: &Token, value: &str, version: u64, expires_at_ms: u64, now_us: u64) -> Verdict {
+        self.reads += 1;
+        let (key, lenient) = (&token.key, self.lenient);
+        if let Ok(sum) = value.parse() {
+            self.check_sum(token, sum)?;
+            return self.check_floor(token, version);
+        }
+        let history = self.keys.entry(key.clone()).or_default();
+        let of_value = |write: &&mut Write| matches!(&write.change, Change::Put { value: written, .. } if written == value);
+        let Some(write) = history.writes.iter_mut().find(of_value) else {
+            return Err(format!("{key}: nobody ever wrote {value}"));
+        };
+        write.seen = true;
+        if write.fate == Fate::Failed {
+            return Err(format!("{key}: {value} was said not to have been executed, and is there as {version}"));
+        }
+        let known = history.values.entry(version).or_insert_with(|| value.to_owned());
+        if known != value && !lenient {
+            return Err(format!("{key}: {known} and {value} are both version {version}"));
+        }
+        if expires_at_ms != 0 && expires_at_ms * 1_000 + SKEW < now_us {
+            return Err(format!("{key}: {value} expired long ago"));
+        }
+        self.check_floor(token, version)
+    }
+
+    /// A write was refused because the key has this version.
+    pub(crate) fn not_older(&self, token: &Token, version: u64) -> Verdict {
+        self.check_floor(token, version)
+    }
+
+    fn check_floor(&self, token: &Token, version: u64) -> Verdict {
+        if version < token.floor && self.binds(token) {
+            return Err(format!("{} is {version}, and {} had been acknowledged", token.key, token.floor));
+        }
+        Ok(())
+    }
+
+    /// A read found nothing.
+    pub(crate) fn missed(&mut self, token: &Token, now_us: u64) -> Verdict {
+        self.reads += 1;
+        if token.floor == 0 || !self.binds(token) {
+            return Ok(());
+        }
+        let Some(history) = self.keys.get(&token.key) else { return Ok(()) };
+        let now_stamp = stamp(now_us) + SKEW;
+        let explains = |write: &Write| {
+            let latest = write.version.or(write.latest.map(stamp)).unwrap_or(now_stamp);
+            let expired = write.change.expires_at_ms();
+            let ends = write.change == Change::Delete || (expired != 0 && expired * 1_000 <= now_us + SKEW);
+            write.fate != Fate::Failed && ends && latest >= token.floor
+        };
+        match history.writes.iter().any(explains) {
+            true => Ok(()),
+            false => Err(format!("{} is gone, and {} had been acknowledged", token.key, token.floor)),
+        }
+    }
+
+    /// What is certain now.
+    pub(crate) fn save(&self) -> Saved {
+        Saved(self.keys.iter().map(|(key, history)| (key.clone(), (history.floor, history.counted))).collect())
+    }
+
+    /// Everything was restarted from backups that are not older than `saved`.
+    pub(crate) fn restart(&mut self, saved: &Saved) {
+        self.era += 1;
+        for (key, history) in &mut self.keys {
+            (history.floor, history.counted) = saved.0.get(key).copied().unwrap_or_default();
+        }
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.keys().cloned().collect()
+    }
+}
+
+const fn stamp(us_since_1970: u64) -> u64 {
+    us_since_1970.saturating_sub(STAMPS_BEGIN)
+}
+
+const _: () = assert!(BEGIN.as_micros() as u64 > STAMPS_BEGIN);

@@ -1,0 +1,70 @@
+//! Systems with a promise broken on purpose: the simulation must find each of them, or it shows nothing.
+
+use std::sync::Arc;
+
+use api::cache::ReplicaAnswer;
+use bytes::Bytes;
+use cache::owner::Call;
+use cache::{CallError, Kind};
+use store::cache::RecordState;
+
+use super::network::Frame;
+use super::node::Life;
+use super::world::Place;
+
+/// What is wrong with the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// Nothing.
+    None,
+    /// What is sent to one replica is said to have arrived, and was never sent.
+    LosesReplicas,
+    /// Owners take calls of any epoch.
+    IgnoresEpochs,
+    /// Owners take calls that are meant for an earlier life of theirs.
+    IgnoresLives,
+    /// Owners forget at once what was deleted.
+    ForgetsDeletes,
+    /// The leader does not wait until everybody holds what they must.
+    Hurries,
+}
+
+impl Mutant {
+    /// The answer to a call that is not sent at all.
+    pub(crate) fn instead(self, frame: &Frame) -> Option<Result<Bytes, CallError>> {
+        let lost = self == Self::LosesReplicas && frame.call.kind == Kind::Replica && frame.to == Place::Auxiliary(1);
+        let answer = || postcard::to_stdvec(&ReplicaAnswer::default()).expect("an answer that travels");
+        lost.then(|| Ok(answer().into()))
+    }
+
+    /// The call as the owner takes it.
+    pub(crate) fn disguise(self, call: Call, life: &Arc<Life>) -> Call {
+        match self {
+            Self::IgnoresEpochs if life.owner.epoch().0 > 0 => Call {
+                epoch: life.owner.epoch(),
+                ..call
+            },
+            Self::IgnoresLives => Call {
+                boot_id: life.boot_id,
+                ..call
+            },
+            Self::ForgetsDeletes => {
+                let store = life.owner.store();
+                let mut deleted = Vec::new();
+                store.for_each(|record| {
+                    if matches!(record.state, RecordState::Deleted { .. }) {
+                        deleted.push((record.hash(), record.version));
+                    }
+                });
+                store.drop_listed(&deleted);
+                call
+            }
+            _ => call,
+        }
+    }
+
+    /// Whether the leader takes everybody for synced.
+    pub(crate) fn believes_synced(self) -> bool {
+        self == Self::Hurries
+    }
+}

@@ -1,0 +1,125 @@
+//! `nodes drain` and `nodes rebalance`: asked for, then waited for.
+
+use std::time::Duration;
+
+use api::member::Phase;
+use api::operations::RingChange;
+use bytes::Bytes;
+use clap::Args;
+
+use super::progress::Progress;
+use super::{Nodes, request};
+use crate::client::{Client, Request, segment};
+use crate::commands::patience;
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Arguments of `nodes drain`.
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// The auxiliary.
+    node: String,
+    /// Return when it was asked for.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Arguments of `nodes rebalance`.
+#[derive(Debug, Args)]
+pub(crate) struct RebalanceArgs {
+    /// Return when it was asked for.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn drain(DrainArgs { node, no_wait }: DrainArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let ask = || Request::post(format!("/nodes/{}/drain", segment(&node)));
+    let (mut body, mut change) = asked(ask(), no_wait, client, output).await?;
+    // A drain that is asked for again is waited for again.
+    while !change.done && !no_wait {
+        (body, change) = asked(ask(), false, client, output).await?;
+    }
+    let said = match change.done {
+        true => format!("{node} has left the ring, epoch {}; it may be stopped", change.epoch),
+        false => format!("{node} leaves the ring; `elasticore nodes` shows how far it is"),
+    };
+    tell(&body, &said, output)
+}
+
+pub(super) async fn rebalance(arguments: RebalanceArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let request = Request::post("/rebalance");
+    let (body, mut change) = asked(request, arguments.no_wait, client, output).await?;
+    if !change.done && !arguments.no_wait {
+        change = until_stable(change, client, output).await?;
+    }
+    let said = match change.done {
+        true => format!("rebalanced, epoch {}", change.epoch),
+        false => "rebalancing; `elasticore nodes` shows how far it is".to_owned(),
+    };
+    // What it came to in the end, should the first answer have been too early.
+    let body = if change.done {
+        serde_json::to_vec(&change)?.into()
+    } else {
+        body
+    };
+    tell(&body, &said, output)
+}
+
+/// Asks once, and shows how far it is while the answer is waited for.
+async fn asked(request: Request, no_wait: bool, client: &Client, output: &Output) -> anyhow::Result<(Bytes, RingChange)> {
+    let request = request.header("prefer", Some(patience(client)).filter(|_| !no_wait).flatten());
+    let progress = Progress::new(output.has_color());
+    let answer = async { client.send(&request).await?.json::<RingChange>().await };
+    let answered = tokio::select! {
+        answered = answer => answered,
+        () = watch(client, &progress) => unreachable!("it looks until it is dropped"),
+    };
+    progress.clear();
+    Ok(answered?)
+}
+
+async fn watch(client: &Client, progress: &Progress) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        if let Ok(nodes) = look(client).await {
+            progress.show(&nodes);
+        }
+    }
+}
+
+/// Waits on: a rebalance that is asked for again would begin again.
+async fn until_stable(mut change: RingChange, client: &Client, output: &Output) -> anyhow::Result<RingChange> {
+    let progress = Progress::new(output.has_color());
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let nodes = look(client).await;
+        let Ok(nodes) = nodes.inspect_err(|_| progress.clear()) else {
+            anyhow::bail!("the cluster does not answer; the rebalance goes on, `elasticore nodes` shows how far it is");
+        };
+        progress.show(&nodes);
+        if nodes.phase == Phase::Stable && nodes.epoch > change.from_epoch.0 {
+            progress.clear();
+            change.done = true;
+            change.epoch = api::Epoch(nodes.epoch);
+            change.phase = nodes.phase;
+            change.sync = nodes.sync();
+            return Ok(change);
+        }
+    }
+}
+
+async fn look(client: &Client) -> Result<Nodes, crate::client::Error> {
+    Ok(client.send(&request()).await?.json::<Nodes>().await?.1)
+}
+
+fn tell(body: &[u8], said: &str, output: &mut Output) -> anyhow::Result<Exit> {
+    if output.is_json() {
+        output.json(body)?;
+    } else {
+        output.line(said)?;
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,6 @@
+//! Backups on a real disk.
+
+mod damage;
+mod directory;
+mod faults;
+mod items;

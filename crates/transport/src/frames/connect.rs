@@ -1,0 +1,82 @@
+//! From an address to a connection that speaks frames.
+
+use api::{Problem, headers};
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONNECTION, HOST, UPGRADE};
+use axum::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::link::Link;
+use super::{PATH, PROTOCOL};
+use crate::peer::{PeerClient, PeerError};
+
+/// Longest body of a refusal that is looked at.
+const LONGEST_PROBLEM: usize = 64 << 10;
+
+/// Connects and upgrades, within the connect time-out. Whatever goes wrong here, no call has been made.
+pub(super) async fn connect(peers: &PeerClient, peer: &str) -> Result<Link, PeerError> {
+    let at_most = peers.inner.policy.connect_timeout;
+    let refusal = match tokio::time::timeout(at_most, open(peers, peer)).await {
+        Ok(Ok(link)) => return Ok(link),
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::Failed(format!("no connection within {at_most:?}")),
+    };
+    let peer = peer.to_owned();
+    Err(match refusal {
+        Refusal::Failed(detail) => PeerError::Unreachable { peer, detail },
+        Refusal::Answered(problem) => PeerError::Answered { peer, problem },
+        Refusal::Strange(status) => PeerError::Malformed {
+            peer,
+            detail: format!("status {status} without a problem body"),
+        },
+    })
+}
+
+enum Refusal {
+    /// No connection.
+    Failed(String),
+    /// A peer that will not.
+    Answered(Box<Problem>),
+    /// No peer of ours.
+    Strange(StatusCode),
+}
+
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+async fn open(peers: &PeerClient, peer: &str) -> Result<Link, Refusal> {
+    let stream = TcpStream::connect(peer).await?;
+    stream.set_nodelay(true)?;
+    let (mut http, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Ends with this function, however that ends.
+    let mut exchange = JoinSet::new();
+    exchange.spawn(connection.with_upgrades());
+    let request = Request::post(PATH)
+        .header(HOST, peer)
+        .header(CONNECTION, "upgrade")
+        .header(UPGRADE, PROTOCOL)
+        .header(headers::CLUSTER_TOKEN, &peers.inner.token)
+        .body(Body::empty())?;
+    let response = http.send_request(request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(understand(response).await);
+    }
+    let parts = hyper::upgrade::on(response).await?.downcast::<TokioIo<TcpStream>>();
+    let parts = parts.map_err(|_| Refusal::Failed("the connection is of another type than was opened".to_owned()))?;
+    Ok(Link::new(parts.io.into_inner(), parts.read_buf))
+}
+
+async fn understand(response: Response<Incoming>) -> Refusal {
+    let status = response.status();
+    let body = to_bytes(Body::new(response.into_body()), LONGEST_PROBLEM).await;
+    match serde_json::from_slice::<Problem>(&body.unwrap_or_default()) {
+        Ok(problem) => Refusal::Answered(Box::new(problem)),
+        Err(_) => Refusal::Strange(status),
+    }
+}

@@ -1,0 +1,56 @@
+//! Calls between peers as frames on one connection: HTTP for each call costs more than the work in it.
+//!
+//! A connection begins as `POST /internal/v1/frames` with `Upgrade: elasticore-frames/1`, under the cluster token like every
+//! other call of a peer, and then carries length-prefixed frames ([`wire`](self) below). Many calls are under way at once and
+//! are answered in any order.
+//!
+//! What a caller may rely on, since writes depend on it:
+//! - [`PeerError::Unreachable`](crate::peer::PeerError::Unreachable): certainly not executed. No connection, or the frame was
+//!   not written whole and never will be, or the peer said that it stopped reading before it (as `GOAWAY` of HTTP/2, RFC 9113
+//!   §6.8, does).
+//! - [`PeerError::NoAnswer`](crate::peer::PeerError::NoAnswer): the frame left whole and its answer did not come; outcome
+//!   unknown.
+//! - No call outlives its deadline, whatever the peer does.
+//!
+//! | part | bytes of a call | bytes of an answer |
+//! |---|---|---|
+//! | length of what follows, little-endian as all numbers | 4 | 4 |
+//! | id; grows by one with each call of the connection, wraps | 4 | 4 |
+//! | kind of call, status of answer | 1 | 1 |
+//! | epoch of the ring | 8 | |
+//! | boot id of the life that is meant | 16 | |
+//! | length of the request id, 0 for none; the request id | 1 + n | |
+//! | body | rest | rest |
+//!
+//! Status 0 is success; 1 a [`Problem`](api::Problem) in JSON; 2 the goodbye of a server, its id that of the last call it read.
+
+mod client;
+mod connect;
+mod link;
+mod outbox;
+mod route;
+mod serving;
+mod wire;
+
+use api::{BootId, Epoch};
+
+pub use client::FrameClient;
+pub use route::{FrameHandler, frames_route};
+
+/// Where frames are spoken.
+pub(crate) const PATH: &str = "/internal/v1/frames";
+/// Name of the protocol in `Upgrade`.
+pub(crate) const PROTOCOL: &str = "elasticore-frames/1";
+/// Calls under way on one connection; more are refused, not executed.
+pub const MAX_CALLS: usize = 1024;
+
+/// What a call is about; travels in the head of its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// What is asked; a number that caller and handler agree on.
+    pub kind: u8,
+    /// Epoch of the ring the caller goes by.
+    pub epoch: Epoch,
+    /// The life of the peer the caller means.
+    pub boot_id: BootId,
+}

@@ -1,0 +1,78 @@
+//! The server side's entrance: the route that turns a request into a connection of frames.
+
+use std::sync::Arc;
+
+use api::ErrorCode;
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, UPGRADE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::serving::{self, Serving};
+use super::{Call, PATH, PROTOCOL};
+use crate::ApiError;
+use crate::server::ConnectionSlot;
+
+/// Calls being handled, over all connections; more are refused, not executed.
+const MAX_HANDLED: usize = 4096;
+
+/// What answers the calls of peers.
+#[async_trait]
+pub trait FrameHandler: Send + Sync {
+    /// Answers one call. It runs in the connection's own task until it first waits, and in a task of its own from then on,
+    /// to its end even if the caller goes away: what computes for long belongs into `spawn_blocking`. `body` is a slice of
+    /// the connection's buffer: copy what is to be kept.
+    ///
+    /// # Errors
+    /// Whatever the caller is to get as [`PeerError::Answered`](crate::peer::PeerError::Answered).
+    async fn handle(&self, call: Call, body: Bytes) -> Result<Bytes, ApiError>;
+}
+
+/// `POST /internal/v1/frames`, for the private listener: the layers there ask for the token. Bodies of calls may have up to
+/// `max_frame_bytes`. When `stop` is cancelled, calls that were read are answered, the others told that they were not.
+pub fn frames_route(handler: Arc<dyn FrameHandler>, max_frame_bytes: usize, stop: CancellationToken) -> Router {
+    let serving = Arc::new(Serving {
+        handler,
+        max_frame_bytes,
+        handled: Arc::new(Semaphore::new(MAX_HANDLED)),
+        stop,
+    });
+    Router::new().route(PATH, post(upgrade)).with_state(serving)
+}
+
+async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> Result<Response, ApiError> {
+    if serving.stop.is_cancelled() {
+        return Err(ApiError::unavailable("this node is stopping"));
+    }
+    let protocol = request.headers().get(UPGRADE).is_some_and(|protocol| protocol == PROTOCOL);
+    let (Some(upgrade), true) = (request.extensions_mut().remove::<OnUpgrade>(), protocol) else {
+        let detail = format!("this path is for peers: send Connection: upgrade and Upgrade: {PROTOCOL}");
+        return Err(ApiError::new(ErrorCode::InvalidArgument, detail).with_status(StatusCode::UPGRADE_REQUIRED));
+    };
+    // Held as long as the connection: it counts among those of the listener, and the node waits for it when it stops.
+    let slot = request.extensions_mut().remove::<ConnectionSlot>();
+    tokio::spawn(async move {
+        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+            Ok(Ok(parts)) => serving::serve(&serving, parts.io.into_inner(), parts.read_buf).await,
+            Ok(Err(_)) => debug!("frames were asked for on something that is no TCP connection"),
+            Err(error) => debug!(%error, "a peer asked for frames and went away"),
+        }
+        drop(slot);
+    });
+    let headers = HeaderMap::from_iter([
+        (CONNECTION, HeaderValue::from_static("upgrade")),
+        (UPGRADE, HeaderValue::from_static(PROTOCOL)),
+    ]);
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response())
+}

@@ -1,0 +1,40 @@
+//! Calls of other nodes, taken off the wire.
+
+use std::sync::Arc;
+
+use api::ErrorCode;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cache::Kind;
+use cache::owner::{Call, Owner, Refused};
+use transport::ApiError;
+use transport::frames::FrameHandler;
+
+/// Hands calls to the owner.
+#[derive(Debug)]
+pub(crate) struct Frames(pub(crate) Arc<Owner>);
+
+#[async_trait]
+impl FrameHandler for Frames {
+    async fn handle(&self, call: transport::frames::Call, body: Bytes) -> Result<Bytes, ApiError> {
+        let kind = Kind::from_wire(call.kind);
+        let kind = kind.ok_or_else(|| ApiError::invalid(format!("there is no call of kind {}", call.kind)))?;
+        let call = Call {
+            kind,
+            boot_id: call.boot_id,
+            epoch: call.epoch,
+        };
+        self.0.answer(call, body).await.map_err(|refused| refusal(&refused))
+    }
+}
+
+/// What a refusal is to callers: everything but nonsense means that nothing was done, and that the ring should be looked up.
+pub(crate) fn refusal(refused: &Refused) -> ApiError {
+    match refused {
+        Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) => {
+            ApiError::new(ErrorCode::Conflict, refused.to_string())
+        }
+        Refused::Malformed(source) => ApiError::invalid(format!("{refused}: {source}")),
+        Refused::Unwritable(_) => ApiError::internal(refused),
+    }
+}

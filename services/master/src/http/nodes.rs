@@ -1,0 +1,119 @@
+//! `/nodes` and `/cluster/join`.
+
+use api::cache::NodeStatus;
+use api::headers;
+use api::member::{Member, Phase};
+use api::{ErrorCode, Problem};
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use cluster::JoinAnswer;
+use lifecycle::TaskStatus;
+use serde::Serialize;
+use transport::ApiError;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::AppState;
+use crate::app::nodes::{self, AuxiliaryNode};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(join))
+}
+
+/// The cluster as the answering master sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Nodes {
+    /// The master that answers.
+    answered_by: String,
+    /// The master that leads, when known.
+    leader: Option<String>,
+    /// Epoch of the ring.
+    epoch: u64,
+    /// How far a change of the ring has come.
+    phase: Phase,
+    /// Every registered node.
+    nodes: Vec<Node>,
+    /// Background tasks of the answering master.
+    #[schema(value_type = Vec<Object>)]
+    tasks: Vec<TaskStatus>,
+}
+
+/// A node.
+#[derive(Debug, Serialize, ToSchema)]
+struct Node {
+    /// What it registered.
+    #[serde(flatten)]
+    member: Member,
+    /// Whether it leads.
+    leader: bool,
+    /// Part of all keys that it is the primary of; null when it is not in the ring.
+    share: Option<f64>,
+    /// Auxiliaries only.
+    #[serde(flatten)]
+    auxiliary: Option<Auxiliary>,
+}
+
+/// What only auxiliaries have.
+#[derive(Debug, Serialize, ToSchema)]
+struct Auxiliary {
+    /// Whether it was asked to leave the ring.
+    draining: bool,
+    /// What it says of itself; null when it does not answer at once.
+    cache: Option<NodeStatus>,
+    /// Why it says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<AuxiliaryNode> for Auxiliary {
+    fn from(node: AuxiliaryNode) -> Self {
+        let (cache, error) = match node.status {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self {
+            draining: node.draining,
+            cache,
+            error,
+        }
+    }
+}
+
+impl From<nodes::Node> for Node {
+    fn from(node: nodes::Node) -> Self {
+        Self {
+            member: node.member,
+            leader: node.leads,
+            share: node.share,
+            auxiliary: node.auxiliary.map(Auxiliary::from),
+        }
+    }
+}
+
+/// Nodes, leader and ring; what auxiliaries hold and how far they are with range sync.
+#[utoipa::path(get, operation_id = "nodes", path = "/nodes", tag = "operations", responses((status = 200, body = Nodes)))]
+async fn list(State(app): State<AppState>) -> Json<Nodes> {
+    let snapshot = app.nodes.snapshot();
+    let nodes = app.nodes.list(&snapshot).await.into_iter().map(Node::from);
+    Json(Nodes {
+        answered_by: app.nodes.me().to_string(),
+        leader: snapshot.leader().map(|leader| leader.node_id.to_string()),
+        epoch: snapshot.epoch().0,
+        phase: snapshot.phase(),
+        nodes: nodes.collect(),
+        tasks: app.nodes.tasks(),
+    })
+}
+
+/// Tells a node that joins where the control store is; wants the cluster token.
+#[utoipa::path(post, operation_id = "cluster_join", path = "/cluster/join", tag = "operations", params(("x-cluster-token" = String, Header)),
+    responses((status = 200, description = "Where the control store is"), (status = 401, body = Problem)))]
+async fn join(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<JoinAnswer>, ApiError> {
+    if !app.is_cluster_token(headers.get(headers::CLUSTER_TOKEN).map_or(&[], |sent| sent.as_bytes())) {
+        let detail = "joining wants the header X-Cluster-Token with the CLUSTER_TOKEN of this cluster";
+        return Err(ApiError::new(ErrorCode::Unauthenticated, detail));
+    }
+    Ok(Json(app.nodes.join()))
+}

@@ -1,0 +1,71 @@
+//! `GET /nodes`, and what the leader asks of a master.
+
+use axum::body::Body;
+use cluster::keys;
+use serde_json::json;
+
+use super::stack::Stack;
+use super::{Answer, eventually};
+
+#[tokio::test]
+async fn auxiliaries_say_how_they_are() {
+    let stack = Stack::start(2, 2).await;
+    stack.put_value("/cache/k", "v").await.expect(201);
+    stack.nodes[1].fail(true);
+    let seen = stack.get("/nodes").await.expect(200).json();
+    assert_eq!(
+        (&seen["phase"], &seen["epoch"], &seen["answered_by"]),
+        (&json!("stable"), &json!(1), &json!("master-1"))
+    );
+    let (first, second) = (&seen["nodes"][0], &seen["nodes"][1]);
+    assert_eq!(
+        (&first["cache"]["entries"], &first["cache"]["synced"]),
+        (&json!(1), &json!(true))
+    );
+    assert!(first["error"].is_null() && first["share"].as_f64() > Some(0.0), "{first}");
+    assert!(
+        second["cache"].is_null() && second["error"].as_str().unwrap().contains("no space"),
+        "{second}"
+    );
+    assert_eq!((&first["draining"], &second["draining"]), (&json!(false), &json!(false)));
+    let drain = json!({ "boot_id": stack.nodes[0].member.boot_id });
+    stack.put(&keys::drain(&stack.nodes[0].member.id), &drain).await;
+    eventually(|| async { stack.get("/nodes").await.json()["nodes"][0]["draining"] == true }).await;
+}
+
+#[tokio::test]
+async fn master_says_by_which_ring_it_routes() {
+    let stack = Stack::start(1, 1).await;
+    let request = Stack::request("GET", "/internal/v1/cluster/status", &[], Body::empty());
+    let status = Answer::of(stack.private.clone(), request).await.expect(200).json();
+    assert_eq!(status, json!({ "epoch": 1, "unreachable": [] }));
+    stack.get("/internal/v1/cluster/status").await.expect(404);
+}
+
+#[tokio::test]
+async fn document_has_every_public_route() {
+    let stack = Stack::start(0, 1).await;
+    let document = stack.get("/openapi.json").await.expect(200).json();
+    for (path, methods) in [
+        ("/cache/", &["get", "put", "delete"][..]),
+        ("/cache/{key}", &["get", "head", "put", "delete"]),
+        ("/cache/_incr", &["post"]),
+        ("/cache/_touch", &["post"]),
+        ("/cache/_delete", &["post"]),
+        ("/cache/_batch", &["post"]),
+        ("/events", &["get"]),
+        ("/namespaces", &["get"]),
+        ("/namespaces/{ns}", &["get", "put", "delete"]),
+        ("/nodes", &["get"]),
+        ("/nodes/{id}/drain", &["post"]),
+        ("/ring", &["get"]),
+        ("/rebalance", &["post"]),
+        ("/backup", &["post"]),
+        ("/backups", &["get"]),
+        ("/restore", &["post"]),
+    ] {
+        for method in methods {
+            assert!(document["paths"][path][method].is_object(), "{method} {path}");
+        }
+    }
+}
