@@ -5,6 +5,7 @@
 mod auxiliaries;
 mod bad_input;
 mod cache_faults;
+mod cache_memory;
 mod durability;
 mod front_door;
 mod identity;

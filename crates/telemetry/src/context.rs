@@ -62,7 +62,6 @@ fn append(line: &mut String, context: &[(&str, String)], json: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;

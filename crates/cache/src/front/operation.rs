@@ -105,9 +105,11 @@ impl Action {
         !matches!(self, Self::Get | Self::Load { .. })
     }
 
-    /// Whether sending it again under the same stamp changes nothing, also when the first one was executed.
+    /// Whether sending it again under the same stamp changes nothing, also when the first one was executed, and another node
+    /// carries out the second one: what it leaves must not depend on what was there, or two nodes could hold two values of
+    /// one version.
     pub(super) const fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Incr { .. })
+        !matches!(self, Self::Incr { .. } | Self::Touch { .. })
     }
 
     /// Bytes it brings along.

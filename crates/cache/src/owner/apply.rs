@@ -116,7 +116,7 @@ impl Owner {
             written.push(Written {
                 place,
                 record,
-                repeatable: !matches!(item.op, FrameOp::Incr { .. }),
+                repeatable: is_repeatable(&item.op),
             });
         }
         outcome
@@ -182,5 +182,16 @@ impl Owner {
         };
         let event = reply.is_ok().then_some(event);
         (reply.into(), event)
+    }
+}
+
+/// Whether a write that was carried out here may be carried out again under a later stamp: it has no condition that its own
+/// first execution may have changed.
+const fn is_repeatable(op: &FrameOp<'_>) -> bool {
+    match op {
+        FrameOp::Put { condition, .. } | FrameOp::Touch { condition, .. } | FrameOp::Delete { condition, .. } => {
+            matches!(condition, api::cache::Condition::None)
+        }
+        _ => false,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::Epoch;
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::state::State;
 
@@ -16,15 +16,15 @@ use super::state::State;
 #[derive(Debug)]
 pub(super) struct Gate {
     state: RwLock<Arc<State>>,
-    changes: watch::Sender<Arc<State>>,
+    /// Wakes in the order of waiting, which a watch channel does not: a simulation must be repeatable.
+    changes: Notify,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        let nothing = Arc::new(State::default());
         Self {
-            state: RwLock::new(Arc::clone(&nothing)),
-            changes: watch::Sender::new(nothing),
+            state: RwLock::new(Arc::new(State::default())),
+            changes: Notify::new(),
         }
     }
 }
@@ -35,9 +35,16 @@ impl Gate {
         Arc::clone(&self.state.read())
     }
 
-    /// Every change of it.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<State>> {
-        self.changes.subscribe()
+    /// Waits for one of which `holds` is true.
+    pub(super) async fn until(&self, holds: impl Fn(&Arc<State>) -> bool) -> Arc<State> {
+        loop {
+            let changed = self.changes.notified();
+            let state = self.state();
+            if holds(&state) {
+                return state;
+            }
+            changed.await;
+        }
     }
 
     /// Runs `work` if `epoch` is served; it stays so until `work` is done. The epoch that is served otherwise.
@@ -52,14 +59,13 @@ impl Gate {
 
     /// Serves another ring from now on. When this returns, no work of the last one is under way.
     pub(super) fn serve(&self, state: Arc<State>) {
-        *self.state.write() = Arc::clone(&state);
-        self.changes.send_replace(state);
+        *self.state.write() = state;
+        self.changes.notify_waiters();
     }
 
     /// Waits, a while at most, until `epoch` or a later one is served.
     pub(super) async fn wait_for(&self, epoch: Epoch, at_most: Duration) {
-        let mut changes = self.changes.subscribe();
-        let reached = changes.wait_for(|served| served.epoch() >= epoch);
+        let reached = self.until(|served| served.epoch() >= epoch);
         // Whether it came in time is seen at the next attempt to pass.
         drop(tokio::time::timeout(at_most, reached).await);
     }

@@ -164,9 +164,7 @@ impl Owner {
 
     /// Returns when this life of the node has no part in the ring any more.
     pub async fn departed(&self) {
-        let mut changes = self.gate.subscribe();
-        // The gate lives as long as this owner.
-        drop(changes.wait_for(|state| state.me.is_none()).await);
+        self.gate.until(|state| state.me.is_none()).await;
     }
 
     /// Part of all keys that this node orders the writes of.
@@ -179,10 +177,10 @@ impl Owner {
 
     /// Returns when [`Owner::is_synced`] first is true.
     pub async fn synced(&self) {
-        let mut changes = self.gate.subscribe();
         while !self.is_synced() {
             // The end of a sync is no change of the ring.
-            tokio::time::timeout(Duration::from_millis(50), changes.changed()).await.ok();
+            let state = self.state();
+            tokio::time::timeout(Duration::from_millis(50), self.after(&state)).await.ok();
         }
     }
 
@@ -208,8 +206,14 @@ impl Owner {
         self.gate.state()
     }
 
-    pub(crate) fn states(&self) -> tokio::sync::watch::Receiver<Arc<State>> {
-        self.gate.subscribe()
+    /// What is served after `state`.
+    pub(crate) async fn after(&self, state: &Arc<State>) -> Arc<State> {
+        self.gate.until(|served| !Arc::ptr_eq(served, state)).await
+    }
+
+    /// Does something if the epoch of `state` is served; it stays so until that is done.
+    pub(crate) fn under<T>(&self, state: &State, work: impl FnOnce() -> T) -> Option<T> {
+        self.gate.pass(state.epoch(), |_| work()).ok()
     }
 
     pub(crate) fn has_synced(&self, epoch: Epoch) {

@@ -1,8 +1,7 @@
 //! Waiting until every other owner has what was written here.
 //!
-//! When the ring changes meanwhile, what is not settled is handed to the owners of the new ring, as long as this node still
-//! orders the writes of the key. If it does not, the master is told that the outcome is open: it sends the write again,
-//! under the same stamp, to the node that does.
+//! When the ring changes meanwhile, what is not settled is handed to the owners of the new ring, by whoever applied it: some
+//! of them may have it already, and all of them must have the same in the end.
 
 use std::sync::Arc;
 
@@ -38,8 +37,11 @@ impl Owner {
         bundles.resize_with(state.lanes.len(), Default::default);
         for index in which {
             let record = &written[index].record;
-            for copy in state.routing.plan(record.hash()).copies.iter() {
-                let (indices, items) = &mut bundles[copy.get()];
+            let plan = state.routing.plan(record.hash());
+            // Among them the one who orders the writes, if this node does not any more.
+            let others = plan.primary().into_iter().chain(plan.copies.iter().copied());
+            for other in others.filter(|other| Some(*other) != state.me) {
+                let (indices, items) = &mut bundles[other.get()];
                 indices.push(index);
                 items.push(Delivery::Written(record.clone()));
             }
@@ -76,7 +78,7 @@ impl Owner {
                 match answer {
                     Ok(newer) => newer
                         .into_iter()
-                        .for_each(|(place, held)| self.outdated(&mut applied, indices[place], held)),
+                        .for_each(|(place, held)| self.outdated(&state, &mut applied, indices[place], held)),
                     Err(_) => unsettled.extend(indices),
                 }
             }
@@ -90,30 +92,25 @@ impl Owner {
                 return applied;
             };
             state = next;
-            let (mine, others): (Vec<_>, Vec<_>) = unsettled.into_iter().partition(|index| {
+            let (owned, orphaned): (Vec<_>, Vec<_>) = unsettled.into_iter().partition(|index| {
                 let plan = state.routing.plan(applied.written[*index].record.hash());
-                state.me.is_some() && plan.primary() == state.me
+                state.me.is_some() && plan.primary().is_some()
             });
-            applied.leave_open(others.into_iter(), "another node orders the writes of the key now");
-            under_way = self.hand_over(&state, &applied.written, mine.into_iter());
+            applied.leave_open(orphaned.into_iter(), "the node has no part in the ring any more, or the key has no owner");
+            under_way = self.hand_over(&state, &applied.written, owned.into_iter());
         }
     }
 
     /// The ring that is served after `state`, or the same a moment later: a lane was full, or an address unknown.
     async fn next_state(&self, state: &Arc<State>, deadline: Instant) -> Option<Arc<State>> {
-        let mut states = self.states();
         let pause = tokio::time::Duration::from_millis(20);
-        let changed = states.wait_for(|served| !Arc::ptr_eq(served, state));
-        let next = match tokio::time::timeout(pause, changed).await {
-            Ok(Ok(next)) => Arc::clone(&next),
-            _ => Arc::clone(state),
-        };
-        (Instant::now() < deadline).then_some(next)
+        let next = tokio::time::timeout(pause, self.after(state)).await;
+        (Instant::now() < deadline).then(|| next.unwrap_or_else(|_| Arc::clone(state)))
     }
 
     /// A replica holds a newer version. That is no news when it came from here; else it is from a life of the key before
     /// this node ordered its writes, and the master must stamp above it.
-    fn outdated(&self, applied: &mut Applied, index: usize, held: u64) {
+    fn outdated(&self, state: &State, applied: &mut Applied, index: usize, held: u64) {
         let written = &applied.written[index];
         let key = Key {
             namespace: written.record.namespace(),
@@ -123,7 +120,8 @@ impl Owner {
         if current >= held {
             return;
         }
-        applied.outcomes[written.place] = if written.repeatable {
+        let is_primary = state.me.is_some() && state.routing.plan(written.record.hash()).primary() == state.me;
+        applied.outcomes[written.place] = if written.repeatable && is_primary {
             Outcome::Plain(FrameReply::Stale { version: held })
         } else {
             Outcome::unsettled("a replica holds a newer version")

@@ -122,11 +122,9 @@ impl Owner {
     async fn digests(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {
         let request: SyncDigestsRequest = postcard::from_bytes(body).map_err(Refused::Malformed)?;
         let (state, caller) = self.pair(epoch, request.caller)?;
-        let (store, now_ms) = (Arc::clone(&self.store), self.clock.now_ms());
-        let buckets = tokio::task::spawn_blocking(move || store.digests(|hash| concerns(&state, caller, hash), now_ms));
-        let digests = SyncDigests {
-            buckets: buckets.await.unwrap_or_default(),
-        };
+        let now_ms = self.clock.now_ms();
+        let buckets = self.offload(move |store| store.digests(|hash| concerns(&state, caller, hash), now_ms));
+        let digests = SyncDigests { buckets: buckets.await };
         postcard::to_stdvec(&digests).map(Bytes::from).map_err(Refused::Unwritable)
     }
 

@@ -36,9 +36,8 @@ pub(crate) fn is_between(routing: &Routing, puller: NodeIndex, source: NodeIndex
 impl Owner {
     /// Fetches what is missing whenever the ring moves, until `stop`.
     pub async fn sync(self: Arc<Self>, stop: CancellationToken) {
-        let mut states = self.states();
+        let mut state = self.state();
         loop {
-            let state = Arc::clone(&states.borrow_and_update());
             let work = async {
                 if state.phase() == Phase::Moving && state.me.is_some() {
                     self.fetch_all(&state).await;
@@ -47,8 +46,8 @@ impl Owner {
             };
             tokio::select! {
                 biased;
+                next = self.after(&state) => state = next,
                 () = work => {}
-                changed = states.changed() => if changed.is_err() { return },
                 () = stop.cancelled() => return,
             }
         }

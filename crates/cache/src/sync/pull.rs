@@ -83,7 +83,9 @@ impl Owner {
             };
             let page: SyncPage<'_> = read(&answer)?;
             let listed: HashMap<u64, u64> = request.have.iter().copied().collect();
-            self.take(state, me, &page, &listed);
+            // By another ring its word may not count any more.
+            let taken = self.under(state, || self.take(state, me, &page, &listed));
+            taken.ok_or_else(|| CallError::Refused("the ring has changed".to_owned()))?;
             self.metrics.sync_bytes.inc_by(answer.len() as u64);
             self.advance(|progress| progress.bytes += answer.len() as u64);
             throttle.lock().await.pass(answer.len()).await;

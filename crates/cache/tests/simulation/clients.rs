@@ -8,10 +8,10 @@ use api::cache::{Condition, Lifetime};
 use api::{ErrorCode, Key};
 use bytes::Bytes;
 use cache::front::{Action, Answer, Failure, Operation, Outcome, Write};
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::model::{Change, Token, Verdict};
+use super::watched::Watched;
 use super::world::World;
 
 /// When a client gives up; masters do sooner.
@@ -31,7 +31,7 @@ pub(crate) struct Workload {
 pub(crate) struct Clients {
     world: Arc<World>,
     workload: Workload,
-    working: watch::Sender<bool>,
+    working: Arc<Watched<bool>>,
     busy: Arc<AtomicUsize>,
 }
 
@@ -40,13 +40,14 @@ impl Clients {
         let clients = Self {
             world: Arc::clone(world),
             workload,
-            working: watch::Sender::new(false),
+            working: Arc::default(),
             busy: Arc::default(),
         };
         for _ in 0..workload.clients {
-            let (world, busy, mut working) = (Arc::clone(world), Arc::clone(&clients.busy), clients.working.subscribe());
+            let (world, busy, working) = (Arc::clone(world), Arc::clone(&clients.busy), Arc::clone(&clients.working));
             tokio::spawn(async move {
-                while working.wait_for(|working| *working).await.is_ok() {
+                loop {
+                    working.until(|working| *working).await;
                     busy.fetch_add(1, Ordering::Relaxed);
                     act(&world, workload).await;
                     busy.fetch_sub(1, Ordering::Relaxed);
@@ -59,7 +60,7 @@ impl Clients {
 
     /// Lets them work, or stops them and waits until nothing is under way.
     pub(crate) async fn work(&self, working: bool) {
-        self.working.send_replace(working);
+        self.working.modify(|now| *now = working);
         while !working && self.busy.load(Ordering::Relaxed) > 0 {
             sleep(Duration::from_millis(20)).await;
         }
@@ -182,10 +183,11 @@ async fn carry_out_through(world: &Arc<World>, master: u8, intents: Vec<Intent>)
     let calm = *world.calm.lock();
     let (mut tokens, mut operations) = (Vec::new(), Vec::new());
     for intent in intents {
+        let now_us = world.now().as_micros() as u64;
         let mut model = world.model.lock();
         let token = match &intent.change {
-            Some(change) => model.begin_write(&intent.key, change.clone()),
-            None => model.begin_read(&intent.key),
+            Some(change) => model.begin_write(&intent.key, change.clone(), now_us),
+            None => model.begin_read(&intent.key, now_us),
         };
         tokens.push((token, intent.action.clone()));
         operations.push(Operation {
@@ -258,7 +260,7 @@ fn learn(world: &World, token: &Token, action: &Action, result: Option<&Result<A
     match outcome {
         Outcome::Hit(found) => {
             let value = String::from_utf8_lossy(&found.value);
-            model.found(token, &value, found.version, found.lifetime.expires_at_ms, now_us)
+            model.found(token, &value, found.version, found.lifetime.expires_at_ms)
         }
         Outcome::Miss { .. } | Outcome::Loading => {
             if !matches!(action, Action::Get) {

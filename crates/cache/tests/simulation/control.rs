@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use cache::Rings;
 use cluster::Routing;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::freeze::Freeze;
+use super::watched::Watched;
 use super::world::{Place, World};
 
 /// Life of a lease that is not kept alive.
@@ -23,7 +23,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(4);
 /// What the store says, and every state it was in.
 pub(crate) struct Control {
     state: Mutex<State>,
-    revisions: watch::Sender<usize>,
+    revisions: Watched<usize>,
 }
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Control {
         };
         Self {
             state: Mutex::new(state),
-            revisions: watch::Sender::new(0),
+            revisions: Watched::new(0),
         }
     }
 
@@ -123,7 +123,7 @@ impl Control {
         let routing = Routing::new(record, &state.last_known);
         if state.log.last().is_none_or(|last| **last != routing) {
             state.log.push(Arc::new(routing));
-            self.revisions.send_replace(state.log.len() - 1);
+            self.revisions.modify(|revision| *revision = state.log.len() - 1);
         }
     }
 
@@ -137,7 +137,7 @@ pub(crate) struct NodeRings {
     world: Arc<World>,
     place: Place,
     freeze: Arc<Freeze>,
-    known: watch::Sender<(usize, Arc<Routing>)>,
+    known: Watched<(usize, Arc<Routing>)>,
 }
 
 impl NodeRings {
@@ -146,17 +146,17 @@ impl NodeRings {
             world: Arc::clone(world),
             place,
             freeze: Arc::clone(freeze),
-            known: watch::Sender::new((0, Arc::default())),
+            known: Watched::new((0, Arc::default())),
         })
     }
 
     /// Learns of every change, some time after it was made.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let mut revisions = self.world.control.revisions.subscribe();
+        let revisions = &self.world.control.revisions;
         loop {
-            let latest = *revisions.borrow_and_update();
             let known = self.known.borrow().0;
-            if latest > known {
+            revisions.until(|latest| *latest > known).await;
+            {
                 let random = &self.world.random;
                 let delay = if random.chance(100) { random.millis(50, 600) } else { random.millis(1, 15) };
                 tokio::time::sleep(delay).await;
@@ -167,23 +167,20 @@ impl NodeRings {
                     let next = if self.world.random.chance(300) { known + 1 } else { latest };
                     self.learn(next);
                 }
-            } else if revisions.changed().await.is_err() {
-                return;
             }
         }
     }
 
     fn learn(&self, revision: usize) {
         let routing = self.world.control.at(revision);
-        self.known.send_if_modified(|known| {
+        self.known.modify(|known| {
             if known.0 >= revision {
-                return false;
+                return;
             }
             if known.1.epoch() > routing.epoch() {
                 self.world.fail(format!("{} went back to epoch {}", self.place, routing.epoch()));
             }
             *known = (revision, routing);
-            true
         });
     }
 }
@@ -205,9 +202,7 @@ impl Rings for NodeRings {
     }
 
     async fn changed(&self, routing: &Arc<Routing>) {
-        let mut known = self.known.subscribe();
-        let changed = known.wait_for(|known| !Arc::ptr_eq(&known.1, routing));
-        drop(changed.await);
+        self.known.until(|known| !Arc::ptr_eq(&known.1, routing)).await;
         self.freeze.running().await;
     }
 
@@ -221,7 +216,8 @@ impl Rings for NodeRings {
         let reached = tokio::time::timeout(PATIENCE, self.world.control_reachable(self.place)).await;
         self.freeze.running().await;
         if reached.is_ok() {
-            self.learn(*self.world.control.revisions.borrow());
+            let latest = *self.world.control.revisions.borrow();
+            self.learn(latest);
         }
     }
 }

@@ -132,19 +132,19 @@ impl Fault {
                 world.start_master(number, &ahead);
             }
             Self::Cut { links, lasts } => {
-                world.links.send_modify(|all| all.cut.extend(&links));
+                world.links.modify(|all| all.cut.extend(&links));
                 sleep(lasts).await;
-                world.links.send_modify(|all| all.cut.retain(|link| !links.contains(link)));
+                world.links.modify(|all| all.cut.retain(|link| !links.contains(link)));
             }
             Self::CutControl { place, lasts } => {
-                world.links.send_modify(|links| links.without_control.extend([place]));
+                world.links.modify(|links| links.without_control.extend([place]));
                 sleep(lasts).await;
-                world.links.send_modify(|links| links.without_control.retain(|other| *other != place));
+                world.links.modify(|links| links.without_control.retain(|other| *other != place));
             }
             Self::Loss { per_mille, lasts } => {
-                world.links.send_modify(|links| (links.loss, links.replays) = (per_mille, per_mille / 2));
+                world.links.modify(|links| (links.loss, links.replays) = (per_mille, per_mille / 2));
                 sleep(lasts).await;
-                world.links.send_modify(|links| (links.loss, links.replays) = (0, 0));
+                world.links.modify(|links| (links.loss, links.replays) = (0, 0));
             }
             Self::Clock { place, micros } => {
                 let ahead: Option<Arc<AtomicI64>> = match place {

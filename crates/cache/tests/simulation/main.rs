@@ -16,6 +16,7 @@ mod node;
 mod random;
 mod scenario;
 mod spy;
+mod watched;
 mod world;
 
 use mutant::Mutant;

@@ -75,6 +75,7 @@ pub(crate) struct Token {
     floor: u64,
     counted: u64,
     era: u32,
+    began_us: u64,
 }
 
 impl fmt::Display for Token {
@@ -103,7 +104,7 @@ pub(crate) struct Model {
 pub(crate) type Verdict = Result<(), String>;
 
 impl Model {
-    pub(crate) fn begin_write(&mut self, key: &str, change: Change) -> Token {
+    pub(crate) fn begin_write(&mut self, key: &str, change: Change, now_us: u64) -> Token {
         let era = self.era;
         let history = self.keys.entry(key.to_owned()).or_default();
         if change == Change::Incr {
@@ -119,21 +120,22 @@ impl Model {
         });
         Token {
             write: Some(history.writes.len() - 1),
-            ..Self::token(key, history, era)
+            ..Self::token(key, history, era, now_us)
         }
     }
 
-    pub(crate) fn begin_read(&mut self, key: &str) -> Token {
-        Self::token(key, self.keys.entry(key.to_owned()).or_default(), self.era)
+    pub(crate) fn begin_read(&mut self, key: &str, now_us: u64) -> Token {
+        Self::token(key, self.keys.entry(key.to_owned()).or_default(), self.era, now_us)
     }
 
-    fn token(key: &str, history: &History, era: u32) -> Token {
+    fn token(key: &str, history: &History, era: u32, began_us: u64) -> Token {
         Token {
             key: key.to_owned(),
             write: None,
             floor: history.floor,
             counted: history.counted,
             era,
+            began_us,
         }
     }
 
@@ -167,7 +169,9 @@ impl Model {
             return Ok(());
         };
         let key = &token.key;
-        if version <= token.floor {
+        // A touch that changes nothing may have been told from another one by nobody.
+        let is_touch = matches!(write.change, Change::Touch { .. });
+        if version < token.floor || (version == token.floor && !is_touch) {
             return Err(format!("a write of {key} was acknowledged as {version}, after {} had been", token.floor));
         }
         if let Some((_, from, to)) = history.swaps.iter().find(|(of, from, to)| *of == era && *from < version && version < *to) {
@@ -228,7 +232,7 @@ impl Model {
     }
 
     /// A read found a value.
-    pub(crate) fn found(&mut self, token: &Token, value: &str, version: u64, expires_at_ms: u64, now_us: u64) -> Verdict {
+    pub(crate) fn found(&mut self, token: &Token, value: &str, version: u64, expires_at_ms: u64) -> Verdict {
         self.reads += 1;
         let (key, lenient) = (&token.key, self.lenient);
         if let Ok(sum) = value.parse() {
@@ -248,7 +252,7 @@ impl Model {
         if known != value && !lenient {
             return Err(format!("{key}: {known} and {value} are both version {version}"));
         }
-        if expires_at_ms != 0 && expires_at_ms * 1_000 + SKEW < now_us {
+        if expires_at_ms != 0 && expires_at_ms * 1_000 + SKEW < token.began_us {
             return Err(format!("{key}: {value} expired long ago"));
         }
         self.check_floor(token, version)

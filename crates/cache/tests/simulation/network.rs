@@ -199,8 +199,7 @@ impl Frame {
         if self.world.reaches(from, to) {
             return true;
         }
-        let mut links = self.world.links.subscribe();
-        let healed = links.wait_for(|links| !links.cut.contains(&(from, to)));
+        let healed = self.world.links.until(|links| !links.cut.contains(&(from, to)));
         fate.lingers && timeout(LINGER, healed).await.is_ok()
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use api::{BootId, NodeId};
 use cache::Clock;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::control::Control;
@@ -18,6 +17,7 @@ use super::model::Model;
 use super::mutant::Mutant;
 use super::node::{Auxiliary, Master};
 use super::random::Random;
+use super::watched::Watched;
 
 /// When every run begins, since 1970.
 pub(crate) const BEGIN: Duration = Duration::from_secs(1_800_000_000);
@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) model: Mutex<Model>,
     pub(crate) auxiliaries: Mutex<BTreeMap<u8, Auxiliary>>,
     pub(crate) masters: Mutex<BTreeMap<u8, Master>>,
-    pub(crate) links: watch::Sender<Links>,
+    pub(crate) links: Watched<Links>,
     /// Since when nothing is broken.
     pub(crate) calm: Mutex<Option<Instant>>,
     /// Who was the primary of a key in an epoch.
@@ -93,7 +93,7 @@ impl World {
             model: Mutex::new(Model::default()),
             auxiliaries: Mutex::default(),
             masters: Mutex::default(),
-            links: watch::Sender::default(),
+            links: Watched::default(),
             calm: Mutex::new(None),
             primaries: Mutex::default(),
             began: Instant::now(),
@@ -143,8 +143,7 @@ impl World {
 
     /// Returns once the node reaches the control store.
     pub(crate) async fn control_reachable(&self, place: Place) {
-        let mut links = self.links.subscribe();
-        drop(links.wait_for(|links| !links.without_control.contains(&place)).await);
+        self.links.until(|links| !links.without_control.contains(&place)).await;
     }
 
     /// Something happened that must happen again when the seed is run again.

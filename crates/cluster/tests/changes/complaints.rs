@@ -1,6 +1,6 @@
 //! Nodes that cannot reach each other.
 
-use cluster::change::{Cause};
+use cluster::change::Cause;
 
 use crate::stage::{Stage, id, obey};
 

@@ -1,7 +1,7 @@
 //! Lives that end, or seem to.
 
 use api::member::Phase;
-use cluster::change::{Cause};
+use cluster::change::Cause;
 
 use crate::stage::{Stage, id, obey};
 
@@ -67,7 +67,11 @@ fn a_death_while_settling_waits_until_nobody_reads_from_the_previous_owners() {
     for hash in &stage.world.hashes {
         let plan = routing.plan(*hash);
         assert!(!plan.readers.is_empty(), "the other copy is read from");
-        let names = plan.readers.iter().chain(plan.copies.iter()).map(|index| routing.name(*index));
+        let names = plan
+            .readers
+            .iter()
+            .chain(plan.copies.iter())
+            .map(|index| routing.name(*index));
         assert!(names.flatten().all(|name| *name != id("a")), "a is not waited for");
     }
     obey(&mut stage.world);
@@ -113,8 +117,15 @@ fn no_single_death_leaves_a_key_without_a_reader() {
             let places = stage.world.hashes.iter().copied().chain((0..64).map(|n| n << 58));
             for hash in places {
                 let readers = routing.plan(hash).readers;
-                assert!(!readers.is_empty(), "{count} nodes, {replicas} copies, without {name}: nobody has {hash}");
-                assert!(readers.iter().all(|reader| routing.name(*reader).is_some_and(|reader| reader.as_str() != *name)));
+                assert!(
+                    !readers.is_empty(),
+                    "{count} nodes, {replicas} copies, without {name}: nobody has {hash}"
+                );
+                assert!(
+                    readers
+                        .iter()
+                        .all(|reader| routing.name(*reader).is_some_and(|reader| reader.as_str() != *name))
+                );
             }
         }
     }

@@ -10,13 +10,15 @@ use crate::invariants;
 use crate::leader::Leader;
 use crate::world::{KEYS, Node, World};
 
-const SEEDS: u64 = 600;
-const EVENTS: usize = 600;
+const SEEDS: u64 = 300;
+const EVENTS: usize = 800;
 
 struct Run {
     world: World,
     leader: Leader,
     zones: bool,
+    /// Every so many faults come about.
+    mercy: u32,
 }
 
 impl Run {
@@ -24,14 +26,24 @@ impl Run {
         let mut world = World::new(seed);
         let policy = RingPolicy {
             virtual_nodes: 8,
-            replicas: if seed % 5 == 0 { 1 } else { 2 + u32::from(seed % 7 == 0) },
+            replicas: if seed.is_multiple_of(5) {
+                1
+            } else {
+                2 + u32::from(seed.is_multiple_of(7))
+            },
         };
-        let zones = seed % 3 == 0;
+        let zones = seed.is_multiple_of(4);
         let leader = Leader::new(policy);
-        for n in 0..world.rng.usize(1..5) {
+        for n in 0..world.rng.usize(1..6) {
             world.start(&format!("n{n}"), zones.then(|| format!("z{}", n % 2)));
         }
-        Self { world, leader, zones }
+        let mercy = [1, 2, 6][usize::try_from(seed % 3).expect("small")];
+        Self {
+            world,
+            leader,
+            zones,
+            mercy,
+        }
     }
 
     /// A process: mostly one that is in the state asked for.
@@ -44,6 +56,7 @@ impl Run {
     fn event(&mut self) {
         let id = self.node();
         match self.world.rng.u32(..1000) {
+            940.. if self.world.rng.u32(..self.mercy) > 0 => self.write(),
             0..250 => self.write(),
             250..450 => self.world.adopt(&id),
             450..700 => self.sync(&id),

@@ -1,6 +1,6 @@
 //! Everybody, or all holders of some keys, are gone.
 
-use cluster::change::{Cause};
+use cluster::change::Cause;
 
 use crate::stage::{Stage, id, obey};
 

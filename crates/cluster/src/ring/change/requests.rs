@@ -41,7 +41,11 @@ pub fn may_drain(record: &RingRecord, node: &NodeId) -> Result<(), KeepReason> {
         let leaves = record.previous.as_ref().is_some_and(is_in);
         return if leaves { Ok(()) } else { Err(KeepReason::NotInRing) };
     }
-    let others = record.layout.members.iter().filter(|member| member.id != *node && !member.lost);
+    let others = record
+        .layout
+        .members
+        .iter()
+        .filter(|member| member.id != *node && !member.lost);
     let left = others.count();
     match left >= (record.layout.replicas.max(1) as usize) {
         true => Ok(()),
