@@ -41,6 +41,23 @@ impl Sandbox {
         .await
     }
 
+    /// Waits until the first master that runs says that keys are on the move, by a ring younger than the epoch `after`.
+    ///
+    /// # Panics
+    /// When that is not so at the deadline.
+    pub async fn moving(&self, after: u64, within: Duration) {
+        let master = self.masters.iter().find(|master| master.runs()).expect("a master runs");
+        eventually("keys to move", within, || async {
+            let seen = look(master.public().request("GET", "/ring")).await?;
+            if seen["phase"] == "moving" && seen["epoch"].as_u64() > Some(after) {
+                Ok(())
+            } else {
+                Err(seen.to_string())
+            }
+        })
+        .await;
+    }
+
     /// Epoch of the ring, as the first master that runs says.
     ///
     /// # Panics

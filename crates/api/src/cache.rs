@@ -234,6 +234,10 @@ pub enum ReplicaState<'a> {
 /// From a primary to another owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaFrame<'a> {
+    /// The life that sends it, and a number that grows with each of its frames. One that arrives after a later one is
+    /// refused: what the later one brought may have expired since, and would not keep the earlier one out. Without it, the
+    /// order does not matter.
+    pub order: Option<(BootId, u64)>,
     /// In the order in which the primary applied them.
     #[serde(borrow)]
     pub items: Vec<ReplicaItem<'a>>,

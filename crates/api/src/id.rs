@@ -84,6 +84,12 @@ impl FromStr for NodeId {
 pub struct BootId(Uuid);
 
 impl BootId {
+    /// The boot id of no process.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self(Uuid::nil())
+    }
+
     /// A boot id nobody had before.
     #[must_use]
     pub fn new_random() -> Self {

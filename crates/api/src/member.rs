@@ -72,7 +72,9 @@ const fn one() -> u32 {
 pub struct RingMember {
     /// Stable name: what is hashed.
     pub id: NodeId,
-    /// The life meant: a node that was restarted is another holder, an empty one.
+    /// The life meant: a node that was restarted is another holder, an empty one. Records of versions that knew no lives name
+    /// none that exists.
+    #[serde(default = "BootId::nobody")]
     pub boot_id: BootId,
     /// Share relative to the others.
     pub weight: u32,
@@ -127,6 +129,7 @@ pub struct RingRecord {
     /// Grows by one with each record, phases included.
     pub epoch: Epoch,
     /// How far the change has come.
+    #[serde(default)]
     pub phase: Phase,
     /// Who should own the keys.
     #[serde(flatten)]
@@ -134,4 +137,17 @@ pub struct RingRecord {
     /// While a change is under way: who owned them before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Layout>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_of_a_version_without_lives_can_be_read() {
+        let record = r#"{"epoch":7,"virtual_nodes":256,"replicas":1,"members":[{"id":"auxiliary-1","weight":1}]}"#;
+        let record: RingRecord = serde_json::from_str(record).unwrap();
+        assert_eq!((record.epoch, record.phase, record.previous), (Epoch(7), Phase::Stable, None));
+        assert_eq!(record.layout.members[0].boot_id, BootId::nobody());
+    }
 }

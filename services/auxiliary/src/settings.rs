@@ -91,7 +91,7 @@ impl Default for Settings {
             max_value_bytes: ByteSize(8 << 20),
             backup_dir: PathBuf::from("data/backups"),
             backup_interval: HumanDuration(Duration::from_secs(60)),
-            backup_keep: 3,
+            backup_keep: 5,
             sync_bytes_per_second: ByteSize(64 << 20),
             blob_dir: PathBuf::from("data/blobs"),
             max_in_flight: 4096,
@@ -125,6 +125,10 @@ impl Settings {
         refuse(
             self.cache_max_bytes.0 < self.max_value_bytes.0.saturating_mul(2),
             "CACHE_MAX_BYTES must be at least twice MAX_VALUE_BYTES, or a large value would empty the cache",
+        );
+        refuse(
+            self.backup_interval.0 > Duration::from_secs(600),
+            "BACKUP_INTERVAL must be at most 10m (0 for none): an older backup could bring back what was deleted since",
         );
         refuse(self.backup_keep == 0, "BACKUP_KEEP must be at least 1");
         refuse(self.sync_bytes_per_second.0 == 0, "SYNC_BYTES_PER_SECOND must be at least 1");

@@ -9,8 +9,6 @@ use super::{Condition, Key, Op, Outcome, Told};
 
 /// Keys that a client writes and rewrites.
 pub(super) const HOT: u16 = 24;
-/// Keys that a client writes once, before the fault, and never again: what a change of the ring must carry along.
-pub(super) const COLD: u16 = 24;
 /// Counters of all.
 pub(super) const COUNTERS: u16 = 4;
 
@@ -19,6 +17,8 @@ pub(super) const COUNTERS: u16 = 4;
 pub(super) struct Plan {
     client: u16,
     clients: u16,
+    /// Keys that it writes once, before the fault, and never again: what a change of the ring must carry along.
+    cold: u16,
     rng: Rng,
     keys: Vec<State>,
 }
@@ -40,18 +40,19 @@ pub(super) struct Step {
 }
 
 impl Plan {
-    pub(super) fn new(client: u16, clients: u16, seed: u64) -> Self {
+    pub(super) fn new(client: u16, clients: u16, cold: u16, seed: u64) -> Self {
         Self {
             client,
             clients,
+            cold,
             rng: Rng::with_seed(seed.wrapping_add(u64::from(client) << 32)),
-            keys: vec![State::default(); usize::from(HOT + COLD)],
+            keys: vec![State::default(); usize::from(HOT + cold)],
         }
     }
 
     /// The writes that come before everything else: one of each key.
     pub(super) fn first(&mut self) -> Vec<Step> {
-        (0..HOT + COLD)
+        (0..HOT + self.cold)
             .map(|number| self.put(number, None, Condition::None))
             .collect()
     }
@@ -63,7 +64,7 @@ impl Plan {
             0..25 => self.get(self.client, HOT),
             25..55 => {
                 let client = self.rng.u16(..self.clients);
-                self.get(client, HOT + COLD)
+                self.get(client, HOT + self.cold)
             }
             55..77 => self.put(hot, None, Condition::None),
             77..82 => {
@@ -145,10 +146,12 @@ impl Step {
 mod tests {
     use super::*;
 
+    const COLD: u16 = 10;
+
     #[test]
     fn seed_gives_the_same_steps_and_every_kind_of_request_is_among_them() {
         let steps = |seed| {
-            let mut plan = Plan::new(1, 4, seed);
+            let mut plan = Plan::new(1, 4, COLD, seed);
             let mut steps = plan.first();
             for _ in 0..2000 {
                 let step = plan.next();

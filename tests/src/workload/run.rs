@@ -26,6 +26,7 @@ const READABLE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Workload {
     doors: Vec<String>,
+    cold: u16,
     seed: u64,
 }
 
@@ -53,8 +54,16 @@ impl Workload {
         );
         Self {
             doors: doors.to_vec(),
+            cold: 24,
             seed,
         }
+    }
+
+    /// With so many keys of each client that are written once and then only read (24 unless set).
+    #[must_use]
+    pub const fn cold(mut self, keys: u16) -> Self {
+        self.cold = keys;
+        self
     }
 
     /// Writes every key once, then lets all clients go.
@@ -67,7 +76,9 @@ impl Workload {
             began: Instant::now(),
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let mut plans: Vec<_> = (0..CLIENTS).map(|client| Plan::new(client, CLIENTS, self.seed)).collect();
+        let mut plans: Vec<_> = (0..CLIENTS)
+            .map(|client| Plan::new(client, CLIENTS, self.cold, self.seed))
+            .collect();
         let filling = plans.iter_mut().map(|plan| shared.fill(plan));
         let filled = futures::future::join_all(filling).await.concat();
         let from = shared.now();

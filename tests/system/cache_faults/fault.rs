@@ -46,9 +46,14 @@ pub(super) fn rounds() -> usize {
 impl Fault {
     /// Puts a load on a stack where all is well.
     pub(super) async fn begin(name: &str, stack: &Sandbox) -> Self {
+        Self::begin_with(name, stack, Workload::through(&stack.doors())).await
+    }
+
+    /// Puts this load on a stack where all is well.
+    pub(super) async fn begin_with(name: &str, stack: &Sandbox, load: Workload) -> Self {
         let everyone: Vec<_> = (0..stack.auxiliaries.len()).collect();
         stack.settled(&everyone, 0, HEALED).await;
-        let running = Workload::through(&stack.doors()).start().await;
+        let running = load.start().await;
         let fault = Self {
             name: name.to_owned(),
             running,

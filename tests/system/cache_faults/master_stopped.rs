@@ -11,6 +11,8 @@ use super::{Fault, Limits, rounds};
 
 /// Twice as long as a master tries to execute a write.
 const ASLEEP: Duration = Duration::from_secs(10);
+/// Writes that wait in a sleeping master's sockets.
+const GIVEN_UP: usize = 40;
 /// Clients give up a read after 3 s and a write after 7 s, and ask another master.
 const CLIENTS_PATIENCE: Limits = Limits {
     reads: Duration::from_secs(5),
@@ -55,29 +57,40 @@ async fn write_that_a_sleeping_master_had_begun_to_take_does_not_win() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn write_that_was_given_up_while_its_master_slept_does_not_win() {
+async fn writes_that_were_given_up_while_their_master_slept_do_not_win() {
     let mut stack = Sandbox::etcd(1).workers(0).without_nginx().start().await;
     let (asleep, awake) = (stack.masters[0].public_address(), stack.masters[1].public());
-    awake.put("/cache/held", "first").await.expect(201);
-
-    // The connection is there before, as a client's and a load balancer's is, and closed by who has waited enough.
-    let mut late = raw::connect(&asleep).await;
-    late.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let healthy = raw::answer(&mut late, Duration::from_secs(5)).await.unwrap().unwrap();
-    assert_eq!(healthy.status, 200);
+    // The connections are there before, as a client's and a load balancer's are.
+    let mut late = Vec::new();
+    for key in 0..GIVEN_UP {
+        awake.put(&format!("/cache/held-{key}"), "first").await.expect(201);
+        let mut connection = raw::connect(&asleep).await;
+        connection
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let healthy = raw::answer(&mut connection, Duration::from_secs(5)).await.unwrap().unwrap();
+        assert_eq!(healthy.status, 200);
+        late.push(connection);
+    }
     stack.masters[0].pause();
-    late.write_all(b"PUT /cache/held HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nlate")
-        .await
-        .unwrap();
+    for (key, connection) in late.iter_mut().enumerate() {
+        let put = format!("PUT /cache/held-{key} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nlate");
+        connection.write_all(put.as_bytes()).await.unwrap();
+    }
     tokio::time::sleep(ASLEEP).await;
+    // Who has waited enough closes the connection, and writes through another master.
     drop(late);
-    awake.put("/cache/held", "newer").await.expect(200);
+    for key in 0..GIVEN_UP {
+        awake.put(&format!("/cache/held-{key}"), "newer").await.expect(200);
+    }
     stack.masters[0].resume();
 
-    // Once it serves again, it has done with what had waited for it.
-    eventually("the master to serve", Duration::from_secs(20), || async {
-        let answer = stack.masters[0].public().request("GET", "/cache/held").attempt().await?;
-        if answer.status == 200 {
+    // Once it serves writes again, it has done with what had waited for it.
+    eventually("the master to write", Duration::from_secs(20), || async {
+        let put = stack.masters[0].public().request("PUT", "/cache/another").body("v");
+        let answer = put.attempt().await?;
+        if answer.status < 300 {
             Ok(())
         } else {
             Err(answer.to_string())
@@ -85,7 +98,9 @@ async fn write_that_was_given_up_while_its_master_slept_does_not_win() {
     })
     .await;
     stack.settled(&[0, 1, 2], 0, Duration::from_secs(30)).await;
-    holds_everywhere(&stack, "held", "newer").await;
+    for key in 0..GIVEN_UP {
+        holds_everywhere(&stack, &format!("held-{key}"), "newer").await;
+    }
     assert_eq!(stack.panics(), Vec::<String>::new());
 }
 

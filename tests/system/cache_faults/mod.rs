@@ -7,6 +7,7 @@
 mod auxiliary_killed;
 mod auxiliary_stopped;
 mod backup_disk;
+mod change_interrupted;
 mod etcd_down;
 mod everything;
 mod fault;

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
+use system_tests::workload::Workload;
 use system_tests::{Api, Sandbox};
 
 use super::{Fault, Limits, rounds};
 
 const CHANGED: Duration = Duration::from_secs(60);
+/// Keys of each client that only the sync brings to their new owners.
+const COLD: u16 = 200;
 /// Keys whose owners are asked for.
 const PLACED: usize = 1_000;
 
@@ -17,7 +20,8 @@ const PLACED: usize = 1_000;
 async fn auxiliary_added_and_another_drained_under_load_cost_no_entry() {
     let mut stack = Sandbox::etcd(1).workers(0).start().await;
     let api = stack.api();
-    let fault = Fault::begin("an auxiliary added, another one drained", &stack).await;
+    let load = Workload::through(&stack.doors()).cold(COLD);
+    let fault = Fault::begin_with("an auxiliary added, another one drained", &stack, load).await;
     let three = primaries(&api).await;
     let before = stack.epoch().await;
     let newcomer = stack.add_auxiliary();

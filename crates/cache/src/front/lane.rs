@@ -27,6 +27,8 @@ const FRAME_BUNDLES: usize = 512;
 const FRAME_BYTES: usize = 1 << 20;
 /// How long a frame may hold up the next one.
 const PATIENCE: Duration = Duration::from_millis(10);
+/// How long an owner that is no more named by the ring may take to answer.
+const GRACE: Duration = Duration::from_millis(500);
 /// Frames under way when earlier ones are slow.
 const MAX_UNDER_WAY: usize = 16;
 
@@ -194,13 +196,16 @@ impl Carrier {
         }
     }
 
-    /// Returns when this life of the owner has no part in the ring any more.
+    /// Returns when this life of the owner has no part in the ring any more. One that left in order may still answer.
     async fn departure(&self) {
         let mut routing = Arc::clone(&self.routing);
         loop {
             self.ways.rings.changed(&routing).await;
             routing = self.ways.rings.routing();
             if !routing.serves(&self.owner.id, self.owner.boot_id) {
+                if routing.index_of(&self.owner.id, self.owner.boot_id).is_none() {
+                    tokio::time::sleep(GRACE).await;
+                }
                 return;
             }
         }

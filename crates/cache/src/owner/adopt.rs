@@ -36,6 +36,8 @@ impl Owner {
         let state = Arc::new(self.enter(Arc::clone(&routing)));
         // From here on everything is by the new ring; what waits for replicas by the old one looks again.
         self.gate.serve(Arc::clone(&state));
+        self.taken.lock().retain(|life, _| state.routing.index_of_life(*life).is_some());
+        self.earlier.lock().push(Arc::clone(&before.open));
         before.over.cancel();
         if before.epoch() == state.epoch() {
             return;
@@ -45,11 +47,13 @@ impl Owner {
             info!(epoch = %state.epoch(), "this node has no part in the ring");
             return;
         };
+        // Until the ring is stable somebody may have to ask for what this node need not hold: its backup may be the only one.
+        let spare = (state.phase() != Phase::Stable).then_some(Role::Replica);
         let assigned = self.offload(move |store| {
             store.assign(|hash| match routing.duty(me, hash) {
                 Some(Duty::Primary) => Some(Role::Primary),
                 Some(Duty::Copy) => Some(Role::Replica),
-                None => None,
+                None => spare,
             })
         });
         let dropped = assigned.await;
@@ -71,6 +75,7 @@ impl Owner {
             me,
             lanes,
             over,
+            open: Arc::default(),
         }
     }
 }

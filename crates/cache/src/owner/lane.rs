@@ -4,9 +4,10 @@
 //! ring is over: then the sender hears that, and the next ring's range sync compares the two nodes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::Epoch;
+use api::{BootId, Epoch};
 use api::cache::{ReplicaAnswer, ReplicaFrame, ReplicaItem, ReplicaState};
 use bytes::Bytes;
 use cluster::Owner;
@@ -76,6 +77,9 @@ pub(crate) struct Lane {
 /// What all lanes of a node share.
 #[derive(Debug)]
 pub(super) struct Ways {
+    pub(super) me: BootId,
+    /// Numbers frames, those to all replicas together.
+    pub(super) frames_made: AtomicU64,
     pub(super) peers: Arc<dyn Peers>,
     pub(super) rings: Arc<dyn Rings>,
     pub(super) frames: IntCounterVec,
@@ -136,7 +140,9 @@ impl Carrier {
     /// Sends a frame until it is answered.
     async fn deliver(&self, bundles: Vec<Bundle>) {
         let items = bundles.iter().flat_map(|bundle| &bundle.items).map(Delivery::item).collect();
-        let frame = Bytes::from(postcard::to_stdvec(&ReplicaFrame { items }).unwrap_or_default());
+        let number = 1 + self.ways.frames_made.fetch_add(1, Ordering::Relaxed);
+        let order = Some((self.ways.me, number));
+        let frame = Bytes::from(postcard::to_stdvec(&ReplicaFrame { order, items }).unwrap_or_default());
         let began = tokio::time::Instant::now();
         let mut pause = FIRST_PAUSE;
         let answer = loop {

@@ -98,7 +98,7 @@ impl Owner {
         }
         for (node, items) in frames {
             let to = state.routing.node(node).ok_or("the address of an owner is not known")?;
-            let frame = postcard::to_stdvec(&ReplicaFrame { items }).unwrap_or_default();
+            let frame = postcard::to_stdvec(&ReplicaFrame { order: None, items }).unwrap_or_default();
             let handed_over = self
                 .peers
                 .call(to, Kind::Replica, state.epoch(), Bytes::from(frame), PAUSE * 40);

@@ -12,6 +12,7 @@ mod replicate;
 mod serve;
 mod state;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -86,6 +87,10 @@ pub struct Owner {
     loads: Loads,
     /// The last epoch for which everything was fetched.
     synced: AtomicU64,
+    /// What writes hold that were applied under earlier rings.
+    earlier: Mutex<Vec<Arc<()>>>,
+    /// The last frame taken of each other life in the ring.
+    taken: Mutex<HashMap<BootId, Arc<Mutex<u64>>>>,
 }
 
 impl Owner {
@@ -102,6 +107,8 @@ impl Owner {
     ) -> Arc<Self> {
         let metrics = Metrics::new(registry);
         let ways = lane::Ways {
+            me: me.boot_id,
+            frames_made: AtomicU64::new(0),
             peers: Arc::clone(&peers),
             rings: Arc::clone(&rings),
             frames: metrics.replica_frames.clone(),
@@ -121,6 +128,8 @@ impl Owner {
             ways: Arc::new(ways),
             loads: Loads::default(),
             synced: AtomicU64::new(0),
+            earlier: Mutex::default(),
+            taken: Mutex::default(),
         })
     }
 
@@ -159,7 +168,16 @@ impl Owner {
     pub fn is_synced(&self) -> bool {
         let state = self.gate.state();
         let served = state.routing.serves(&self.me.id, self.me.boot_id);
-        served && (state.phase() != Phase::Moving || self.synced.load(Ordering::Acquire) == state.epoch().0)
+        let fetched = state.phase() != Phase::Moving || self.synced.load(Ordering::Acquire) == state.epoch().0;
+        // Who leaves, and who orders the writes of a key no more, first hands over what it has applied.
+        served && fetched && (state.phase() != Phase::Settling || self.has_handed_over())
+    }
+
+    /// Whether every write that was applied under an earlier ring is where it must be, or given up.
+    fn has_handed_over(&self) -> bool {
+        let mut earlier = self.earlier.lock();
+        earlier.retain(|open| Arc::strong_count(open) > 1);
+        earlier.is_empty()
     }
 
     /// Returns when this life of the node has no part in the ring any more.

@@ -7,6 +7,7 @@ use api::{BootId, Epoch};
 use bytes::Bytes;
 use cluster::{Duty, NodeIndex};
 use hash_ring::hash_key;
+use parking_lot::Mutex;
 use store::cache::{Applied as Replicated, Role};
 
 use super::Owner;
@@ -48,6 +49,9 @@ pub enum Refused {
     /// Its answer cannot be written.
     #[error("the reply cannot be written")]
     Unwritable(#[source] postcard::Error),
+    /// A later frame of the same sender was taken before.
+    #[error("a later frame of the same node came before this one")]
+    Overtaken,
     /// The caller has no part in the ring.
     #[error("the caller has no part in the ring at epoch {0}")]
     Stranger(Epoch),
@@ -90,13 +94,24 @@ impl Owner {
         if under_way.is_empty() {
             return Ok(applied);
         }
-        Ok(self.settle(state, applied, under_way).await)
+        let open = Arc::clone(&state.open);
+        let settled = self.settle(state, applied, under_way).await;
+        drop(open);
+        Ok(settled)
     }
 
     fn replica(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {
         let frame: ReplicaFrame<'_> = postcard::from_bytes(body).map_err(Refused::Malformed)?;
         let now_ms = self.clock.now_ms();
+        let taken = frame.order.map(|(life, number)| (self.taken_of(life), number));
+        let mut last = taken.as_ref().map(|(taken, number)| (taken.lock(), *number));
         let applied = self.gate.pass(epoch, |state| {
+            if let Some((last, number)) = &mut last {
+                if **last > *number {
+                    return None;
+                }
+                **last = *number;
+            }
             let mut answer = ReplicaAnswer::default();
             for (place, item) in (0u32..).zip(&frame.items) {
                 let duty = state
@@ -112,11 +127,15 @@ impl Owner {
                 }
             }
             self.tell_changes(state);
-            answer
+            Some(answer)
         });
-        let answer = applied.map_err(|ours| self.other_epoch(ours, epoch))?;
+        let answer = applied.map_err(|ours| self.other_epoch(ours, epoch))?.ok_or(Refused::Overtaken)?;
         self.metrics.replica_items.inc_by(frame.items.len() as u64);
         postcard::to_stdvec(&answer).map(Bytes::from).map_err(Refused::Unwritable)
+    }
+
+    fn taken_of(&self, life: BootId) -> Arc<Mutex<u64>> {
+        Arc::clone(self.taken.lock().entry(life).or_default())
     }
 
     async fn digests(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {

@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) lanes: Vec<Option<Lane>>,
     /// Cancelled when the next ring is served.
     pub(crate) over: CancellationToken,
+    /// Held by every write that was applied under this ring, until all who must have it do.
+    pub(crate) open: Arc<()>,
 }
 
 impl State {

@@ -119,7 +119,7 @@ impl Intent {
         // A third of all goes to a few keys.
         let number = if random.chance(330) { random.between(0, 3) } else { random.between(0, workload.keys - 1) };
         let key = format!("k{number}");
-        let expires_at_ms = if random.chance(200) { world.now_ms() + random.between(500, 6_000) } else { 0 };
+        let expires_at_ms = if random.chance(200) { world.now_ms() + random.between(1_000, 6_000) } else { 0 };
         let condition = match random.between(0, 19) {
             0 => Condition::Absent,
             1 => Condition::Present,
@@ -260,7 +260,7 @@ fn learn(world: &World, token: &Token, action: &Action, result: Option<&Result<A
     match outcome {
         Outcome::Hit(found) => {
             let value = String::from_utf8_lossy(&found.value);
-            model.found(token, &value, found.version, found.lifetime.expires_at_ms)
+            model.found(token, &value, found.version, found.lifetime.expires_at_ms, now_us)
         }
         Outcome::Miss { .. } | Outcome::Loading => {
             if !matches!(action, Action::Get) {
@@ -284,7 +284,7 @@ fn learn(world: &World, token: &Token, action: &Action, result: Option<&Result<A
             model.fail(token)?;
             match version {
                 0 => model.missed(token, now_us),
-                _ => model.not_older(token, *version),
+                _ => model.not_older(token, *version, now_us),
             }
         }
     }

@@ -113,7 +113,9 @@ impl Fault {
                 world.kill_auxiliary(number);
                 sleep(away).await;
                 let backup = world.auxiliaries.lock()[&number].backup.clone();
-                world.start_auxiliary(number, if with_backup { &backup } else { &[] });
+                if world.life(number).is_none() {
+                    world.start_auxiliary(number, if with_backup { &backup } else { &[] });
+                }
             }
             Self::Stop { number, away } => {
                 let Some(life) = world.life(number) else { return };
@@ -144,7 +146,7 @@ impl Fault {
             Self::Loss { per_mille, lasts } => {
                 world.links.modify(|links| (links.loss, links.replays) = (per_mille, per_mille / 2));
                 sleep(lasts).await;
-                world.links.modify(|links| (links.loss, links.replays) = (0, 0));
+                world.links.modify(|links| (links.loss, links.replays) = (0, links.usual_replays));
             }
             Self::Clock { place, micros } => {
                 let ahead: Option<Arc<AtomicI64>> = match place {
@@ -196,8 +198,10 @@ impl Errand {
                 let Some(life) = world.life(number) else { return };
                 world.control.ask_drain(life.id.clone(), life.boot_id);
                 super::checks::stable(world).await;
-                world.control.deregister(&life.id);
-                world.kill_auxiliary(number);
+                if world.life(number).is_some_and(|now| now.boot_id == life.boot_id) {
+                    world.control.deregister(&life.id);
+                    world.kill_auxiliary(number);
+                }
             }
             Self::Rebalance => world.control.ask_rebalance(),
             Self::Weigh { number, weight } => {

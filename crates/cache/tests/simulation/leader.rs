@@ -99,7 +99,7 @@ impl<'a> Term<'a> {
                 health.answered(Some(Report {
                     epoch: life.owner.epoch(),
                     synced: self.world.mutant.believes_synced() || life.owner.is_synced(),
-                    unreachable: life.unreachable.lock().iter().cloned().collect(),
+                    unreachable: self.world.unreachable(&life.pings),
                 }));
             } else {
                 health.failed();
@@ -116,7 +116,7 @@ impl<'a> Term<'a> {
         let status = answering.map(|master| {
             let status = MasterStatus {
                 epoch: cache::Rings::routing(&*master.rings).epoch(),
-                unreachable: master.unreachable.lock().iter().cloned().collect(),
+                unreachable: self.world.unreachable(&master.pings),
             };
             (master.place.id(), status)
         });
@@ -152,6 +152,7 @@ impl<'a> Term<'a> {
             masters: self.masters(),
             drains: control.drains(),
             rebalance: control.rebalance(),
+            complaints: BTreeMap::new(),
             patience_over: false,
             overdue: self.held_since.elapsed() >= OVERDUE,
         };

@@ -59,12 +59,26 @@ struct History {
     writes: Vec<Write>,
     /// Which value a version belongs to.
     values: BTreeMap<u64, String>,
+    /// How often the floor went down, see [`Model::acknowledge`].
+    turn: u32,
     /// Acknowledged writes under a condition: the version they replaced, and their own.
     swaps: Vec<(u32, u64, u64)>,
     /// Acknowledged increments, and those that may have been executed.
     counted: u64,
     at_most: u64,
     sums: BTreeSet<(u32, i64)>,
+}
+
+impl History {
+    /// Whether the write of this version, or one that may have come right behind it, has expired.
+    fn has_expired(&self, version: u64, now_us: u64) -> bool {
+        let expired = |write: &Write| {
+            let at_ms = write.change.expires_at_ms();
+            let latest = write.version.or(write.latest.map(stamp)).unwrap_or(u64::MAX);
+            write.fate != Fate::Failed && at_ms != 0 && at_ms * 1_000 <= now_us + SKEW && latest >= version
+        };
+        self.writes.iter().any(expired)
+    }
 }
 
 /// An operation that has begun.
@@ -76,6 +90,7 @@ pub(crate) struct Token {
     counted: u64,
     era: u32,
     began_us: u64,
+    turn: u32,
 }
 
 impl fmt::Display for Token {
@@ -136,12 +151,14 @@ impl Model {
             counted: history.counted,
             era,
             began_us,
+            turn: history.turn,
         }
     }
 
     /// Whether what was certain when it began still is.
     fn binds(&self, token: &Token) -> bool {
-        !self.lenient && token.era == self.era
+        let turn = self.keys.get(&token.key).map_or(0, |history| history.turn);
+        !self.lenient && token.era == self.era && token.turn == turn
     }
 
     /// The newest version of a key that somebody was told of.
@@ -171,7 +188,7 @@ impl Model {
         let key = &token.key;
         // A touch that changes nothing may have been told from another one by nobody.
         let is_touch = matches!(write.change, Change::Touch { .. });
-        if version < token.floor || (version == token.floor && !is_touch) {
+        if (version < token.floor && !history.has_expired(token.floor, now_us)) || (version == token.floor && !is_touch) {
             return Err(format!("a write of {key} was acknowledged as {version}, after {} had been", token.floor));
         }
         if let Some((_, from, to)) = history.swaps.iter().find(|(of, from, to)| *of == era && *from < version && version < *to) {
@@ -183,6 +200,11 @@ impl Model {
                 return Err(format!("{key}: {version} replaced {replaced}, between them lies {other:?}"));
             }
             history.swaps.push((era, replaced, version));
+        }
+        if version < history.floor && history.has_expired(history.floor, now_us) {
+            // What expired keeps no older stamp out.
+            history.turn += 1;
+            history.floor = version;
         }
         history.floor = history.floor.max(version);
         Ok(())
@@ -232,12 +254,12 @@ impl Model {
     }
 
     /// A read found a value.
-    pub(crate) fn found(&mut self, token: &Token, value: &str, version: u64, expires_at_ms: u64) -> Verdict {
+    pub(crate) fn found(&mut self, token: &Token, value: &str, version: u64, expires_at_ms: u64, now_us: u64) -> Verdict {
         self.reads += 1;
         let (key, lenient) = (&token.key, self.lenient);
         if let Ok(sum) = value.parse() {
             self.check_sum(token, sum)?;
-            return self.check_floor(token, version);
+            return self.check_floor(token, version, now_us);
         }
         let history = self.keys.entry(key.clone()).or_default();
         let of_value = |write: &&mut Write| matches!(&write.change, Change::Put { value: written, .. } if written == value);
@@ -255,16 +277,17 @@ impl Model {
         if expires_at_ms != 0 && expires_at_ms * 1_000 + SKEW < token.began_us {
             return Err(format!("{key}: {value} expired long ago"));
         }
-        self.check_floor(token, version)
+        self.check_floor(token, version, now_us)
     }
 
     /// A write was refused because the key has this version.
-    pub(crate) fn not_older(&self, token: &Token, version: u64) -> Verdict {
-        self.check_floor(token, version)
+    pub(crate) fn not_older(&self, token: &Token, version: u64, now_us: u64) -> Verdict {
+        self.check_floor(token, version, now_us)
     }
 
-    fn check_floor(&self, token: &Token, version: u64) -> Verdict {
-        if version < token.floor && self.binds(token) {
+    fn check_floor(&self, token: &Token, version: u64, now_us: u64) -> Verdict {
+        let has_expired = || self.keys.get(&token.key).is_some_and(|history| history.has_expired(token.floor, now_us));
+        if version < token.floor && self.binds(token) && !has_expired() {
             return Err(format!("{} is {version}, and {} had been acknowledged", token.key, token.floor));
         }
         Ok(())

@@ -65,16 +65,7 @@ impl Peers for Wire {
         if let Some(answer) = world.mutant.instead(&frame) {
             return answer;
         }
-        let replays = world.links.borrow().replays;
-        if world.random.chance(replays) {
-            let late = if world.random.chance(200) { world.random.millis(2_000, 12_000) } else { world.random.millis(5, 2_000) };
-            let again = frame.clone();
-            tokio::spawn(async move {
-                sleep(late).await;
-                again.travel(Fate::lossless()).await;
-            });
-        }
-        let fate = Fate::of(world);
+        let fate = Fate::of(world, kind);
         let (back, answer) = oneshot::channel();
         tokio::spawn(async move {
             if let Some(answered) = frame.travel(fate).await {
@@ -106,11 +97,19 @@ struct Fate {
     lingers: bool,
     /// Whether the work ends when the caller gives up.
     dropped: bool,
+    /// Whether it arrives once more, so much later.
+    again: Option<Duration>,
 }
 
 impl Fate {
-    fn of(world: &World) -> Self {
-        let (random, loss) = (&world.random, world.links.borrow().loss);
+    fn of(world: &World, kind: Kind) -> Self {
+        let random = &world.random;
+        let (loss, replays) = {
+            let links = world.links.borrow();
+            (links.loss, links.replays)
+        };
+        // No master sends a batch twice over one way; primaries send a frame until it is answered.
+        let replayed = kind != Kind::Batch && random.chance(replays);
         let dice = random.next();
         let coin = |bit: u32| dice >> bit & 1 == 1;
         let delay = |number: u64| {
@@ -125,6 +124,7 @@ impl Fate {
             heard: coin(0),
             lingers: coin(1),
             dropped: coin(2),
+            again: replayed.then(|| random.millis(5, 9_000)),
         }
     }
 
@@ -137,6 +137,7 @@ impl Fate {
             heard: false,
             lingers: false,
             dropped: false,
+            again: None,
         }
     }
 }
@@ -164,12 +165,26 @@ impl Frame {
         let Some(life) = world.life(number) else {
             return fate.heard.then(|| Err(CallError::NotExecuted("nobody listens there".to_owned())));
         };
+        if let Some(late) = fate.again {
+            let again = self.clone();
+            tokio::spawn(async move {
+                sleep(late).await;
+                again.arrive_again().await;
+            });
+        }
         let answer = self.execute(&life, fate).await?;
         sleep(fate.back).await;
         if fate.lost_back || !self.passes(self.to, self.from, fate).await {
             return fate.heard.then(|| Err(CallError::Unknown("the connection broke".to_owned())));
         }
         Some(answer)
+    }
+
+    async fn arrive_again(self) {
+        let Place::Auxiliary(number) = self.to else { return };
+        if let Some(life) = self.world.life(number) {
+            self.execute(&life, Fate::lossless()).await;
+        }
     }
 
     async fn execute(&self, life: &Arc<Life>, fate: Fate) -> Option<Answer> {
@@ -189,7 +204,7 @@ impl Frame {
         }
         self.world.mark((self.from, self.to, self.call.kind as u8, self.call.epoch.0, answer.is_ok()));
         Some(answer.map_err(|refused| match refused {
-            Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) => CallError::Refused(refused.to_string()),
+            Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) | Refused::Overtaken => CallError::Refused(refused.to_string()),
             other => CallError::Failed(ErrorCode::Internal, other.to_string()),
         }))
     }

@@ -1,6 +1,6 @@
 //! Auxiliaries and masters: the real owner and the real front, with tasks that stop when the node is stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(crate) struct Life {
     pub(crate) boot_id: BootId,
     pub(crate) freeze: Arc<Freeze>,
     pub(crate) owner: Arc<Owner>,
-    pub(crate) unreachable: Arc<Mutex<BTreeSet<NodeId>>>,
+    pub(crate) pings: Arc<Pings>,
     pub(crate) member: Member,
     stop: CancellationToken,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Master {
     pub(crate) freeze: Arc<Freeze>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) rings: Arc<NodeRings>,
-    pub(crate) unreachable: Arc<Mutex<BTreeSet<NodeId>>>,
+    pub(crate) pings: Arc<Pings>,
     pub(crate) ahead: Arc<AtomicI64>,
 }
 
@@ -95,7 +95,7 @@ impl World {
             started_at_ms: self.now_ms(),
             version: String::new(),
         };
-        let (stop, unreachable) = (CancellationToken::new(), Arc::default());
+        let (stop, pings) = (CancellationToken::new(), Arc::<Pings>::default());
         self.tell(|| format!("{place} starts as {boot_id} with {} items", backup.len()));
         self.spawn(&freeze, Arc::clone(&rings).follow());
         self.spawn(&freeze, {
@@ -103,7 +103,7 @@ impl World {
             async move { owner.follow(stop).await }
         });
         self.spawn(&freeze, Arc::clone(&owner).sync(stop.clone()));
-        self.spawn(&freeze, ping(Arc::clone(self), place, Arc::clone(&unreachable)));
+        self.spawn(&freeze, ping(Arc::clone(self), place, Arc::clone(&pings)));
         self.spawn(&freeze, keep_lease(Arc::clone(self), place, member.clone()));
         let life = Life {
             place,
@@ -111,7 +111,7 @@ impl World {
             boot_id,
             freeze,
             owner,
-            unreachable,
+            pings,
             member,
             stop,
         };
@@ -136,15 +136,15 @@ impl World {
         let rings = NodeRings::new(self, place, &freeze);
         let wire = Wire::new(self, place, &freeze);
         let cache = Cache::new(wire, Arc::clone(&rings) as _, self.clock(ahead), FrontOptions::default(), &Registry::new());
-        let unreachable = Arc::default();
+        let pings = Arc::<Pings>::default();
         self.spawn(&freeze, Arc::clone(&rings).follow());
-        self.spawn(&freeze, ping(Arc::clone(self), place, Arc::clone(&unreachable)));
+        self.spawn(&freeze, ping(Arc::clone(self), place, Arc::clone(&pings)));
         let master = Master {
             place,
             freeze,
             cache: Arc::new(cache),
             rings,
-            unreachable,
+            pings,
             ahead: Arc::clone(ahead),
         };
         self.tell(|| format!("{place} starts"));
@@ -173,6 +173,13 @@ impl World {
 }
 
 impl Life {
+    pub(crate) const fn number(&self) -> Option<u8> {
+        match self.place {
+            Place::Auxiliary(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// What it holds, as a backup would have it.
     pub(crate) fn back_up(&self) -> Vec<Vec<u8>> {
         let mut items = BTreeMap::new();
@@ -184,21 +191,36 @@ impl Life {
     }
 }
 
-/// Pings all auxiliaries, and keeps the list of those that do not answer.
-async fn ping(world: Arc<World>, me: Place, unreachable: Arc<Mutex<BTreeSet<NodeId>>>) {
-    let mut failed: BTreeMap<NodeId, u32> = BTreeMap::new();
+/// Pings that failed in a row, by auxiliary and life.
+pub(crate) type Pings = Mutex<BTreeMap<NodeId, (BootId, u32)>>;
+
+/// Pings all auxiliaries for ever.
+async fn ping(world: Arc<World>, me: Place, pings: Arc<Pings>) {
     loop {
         tokio::time::sleep(PING).await;
         let registered = world.control.registered();
-        failed.retain(|id, _| registered.contains_key(id));
-        for id in registered.into_keys().filter(|id| Place::of(id) != me) {
+        pings.lock().retain(|id, _| registered.contains_key(id));
+        for (id, member) in registered.into_iter().filter(|(id, _)| Place::of(id) != me) {
             let place = Place::of(&id);
             let answers = world.talks(me, place) && world.is_running(place);
-            let count = failed.entry(id).or_default();
-            *count = if answers { 0 } else { *count + 1 };
+            let mut pings = pings.lock();
+            let (life, failed) = pings.entry(id).or_insert((member.boot_id, 0));
+            if *life != member.boot_id || answers {
+                (*life, *failed) = (member.boot_id, 0);
+            }
+            *failed += u32::from(!answers);
         }
-        let silent = failed.iter().filter(|(_, count)| **count >= FAILURES);
-        *unreachable.lock() = silent.map(|(id, _)| id.clone()).collect();
+    }
+}
+
+impl World {
+    /// Auxiliaries that failed to answer twice in a row; of earlier lives nothing is said.
+    pub(crate) fn unreachable(&self, pings: &Pings) -> Vec<NodeId> {
+        let registered = self.control.registered();
+        let is_silent = |(id, (life, failed)): &(&NodeId, &(BootId, u32))| {
+            *failed >= FAILURES && registered.get(*id).is_some_and(|member| member.boot_id == *life)
+        };
+        pings.lock().iter().filter(is_silent).map(|(id, _)| id.clone()).collect()
     }
 }
 

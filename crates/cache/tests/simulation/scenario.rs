@@ -77,6 +77,9 @@ async fn play(scenario: Scenario, world: &Arc<World>) {
         };
         world.auxiliaries.lock().insert(number, slot);
     }
+    if random.chance(300) {
+        world.links.modify(|links| (links.replays, links.usual_replays) = (30, 30));
+    }
     for number in 0..auxiliaries {
         world.start_auxiliary(number, &[]);
     }
@@ -121,7 +124,16 @@ async fn round(scenario: Scenario, world: &Arc<World>, clients: &Clients, leader
     }
     *world.calm.lock() = None;
     match scenario {
-        Scenario::OneFault if random.chance(70) => restart_everything(world).await,
+        Scenario::OneFault if random.chance(70) => restart_everything(world, replicas).await,
+        Scenario::OneFault if random.chance(400) => {
+            // In the midst of a change of the ring.
+            let (errand, fault, wait) = (Errand::any(world, replicas + 1), Fault::any(world), random.millis(0, 400));
+            let strike = async {
+                sleep(wait).await;
+                fault.strike(world, leader).await;
+            };
+            tokio::join!(errand.run(world), strike);
+        }
         Scenario::OneFault => Fault::any(world).strike(world, leader).await,
         Scenario::ManyFaults => many(world, leader).await,
     }
@@ -156,23 +168,33 @@ async fn many(world: &Arc<World>, leader: &Freeze) {
 }
 
 /// Everything is killed, and comes back with what was backed up some time ago.
-async fn restart_everything(world: &Arc<World>) {
+async fn restart_everything(world: &Arc<World>, replicas: usize) {
     let random = &world.random;
     let saved = world.model.lock().save();
-    let numbers: Vec<u8> = world.lives().iter().map(|life| life.member.id.as_str()[1..].parse().expect("a number")).collect();
+    let numbers: Vec<u8> = world.lives().iter().filter_map(|life| life.number()).collect();
     let mut backups = BTreeMap::new();
     for number in &numbers {
         sleep(random.millis(0, 200)).await;
         backups.insert(*number, world.life(*number).map(|life| life.back_up()).unwrap_or_default());
     }
     sleep(random.millis(0, 2_000)).await;
+    if random.chance(400) {
+        for _ in 0..random.between(1, 3) {
+            match Errand::any(world, replicas) {
+                // Its backup would be gone with it.
+                Errand::Drain { .. } => {}
+                errand => errand.run(world).await,
+            }
+        }
+    }
     world.tell(|| "FAULT everything is killed".to_owned());
+    let numbers: Vec<u8> = world.lives().iter().filter_map(|life| life.number()).collect();
     for number in &numbers {
         world.kill_auxiliary(*number);
     }
     world.model.lock().restart(&saved);
     for number in numbers {
         sleep(random.millis(0, 1_500)).await;
-        world.start_auxiliary(number, &backups[&number]);
+        world.start_auxiliary(number, backups.get(&number).map_or(&[], Vec::as_slice));
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Links {
     pub(crate) loss: u64,
     /// Frames that arrive a second time, much later, per thousand.
     pub(crate) replays: u64,
+    /// The same while nothing is broken.
+    pub(crate) usual_replays: u64,
 }
 
 /// The whole system.

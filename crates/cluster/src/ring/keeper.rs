@@ -178,6 +178,7 @@ impl Keeper {
             registered: registered.collect(),
             health: term.prober.health.clone(),
             masters: term.prober.masters.clone(),
+            complaints: term.prober.complaints.clone(),
             drains: snapshot.drains().clone(),
             // The request that began a change is gone from the store before this node hears of that.
             rebalance: snapshot.rebalance() && held.is_none_or(|held| snapshot.epoch() >= held.record.epoch),

@@ -34,6 +34,10 @@ pub(super) struct Prober {
     pub(super) health: BTreeMap<NodeId, Health>,
     /// What masters said last.
     pub(super) masters: BTreeMap<NodeId, MasterStatus>,
+    /// Who complains of whom, see [`Seen::complaints`](super::change::Seen::complaints).
+    pub(super) complaints: BTreeMap<(NodeId, NodeId), u64>,
+    /// Probes sent so far.
+    sent: u64,
 }
 
 struct Target {
@@ -47,7 +51,7 @@ struct Target {
 
 /// How the attempts of one probe ended, in order.
 enum Answer {
-    Auxiliary(NodeId, BootId, Vec<Result<Option<Report>, PeerError>>),
+    Auxiliary(NodeId, BootId, u64, Vec<Result<Option<Report>, PeerError>>),
     Master(NodeId, BootId, Option<MasterStatus>),
 }
 
@@ -61,6 +65,8 @@ impl Prober {
             running: FuturesUnordered::new(),
             health: BTreeMap::new(),
             masters: BTreeMap::new(),
+            complaints: BTreeMap::new(),
+            sent: 0,
         }
     }
 
@@ -104,6 +110,9 @@ impl Prober {
         self.health
             .retain(|id, _| targets.contains_key(&(Role::Auxiliary, id.clone())));
         self.masters.retain(|id, _| targets.contains_key(&(Role::Master, id.clone())));
+        let known = |id: &NodeId| targets.keys().any(|(_, target)| target == id);
+        self.complaints
+            .retain(|(complainant, accused), _| known(complainant) && known(accused));
     }
 
     /// Probes whoever is due, and waits until a probe ends. With `impatient`, auxiliaries are due soon. Without anybody to
@@ -141,14 +150,15 @@ impl Prober {
                         address: target.address.clone(),
                         deadline: self.pace,
                     };
-                    let (id, boot_id) = (id.clone(), target.boot_id);
+                    self.sent += 1;
+                    let (id, boot_id, number) = (id.clone(), target.boot_id, self.sent);
                     self.running.push(match role {
                         Role::Master => {
                             Box::pin(async move { Answer::Master(id, boot_id, call.ask(MASTER_STATUS).await.ok().flatten()) })
                         }
                         _ => Box::pin(async move {
                             let answers = call.ask_auxiliary(boot_id).await;
-                            Answer::Auxiliary(id, boot_id, answers)
+                            Answer::Auxiliary(id, boot_id, number, answers)
                         }),
                     });
                 }
@@ -162,6 +172,7 @@ impl Prober {
         match answer {
             Answer::Master(id, boot_id, status) => {
                 if self.ended(Role::Master, &id, boot_id) {
+                    self.hear_complaints(&id, status.as_ref().map_or(&[], |status| &status.unreachable));
                     match status {
                         Some(status) => drop(self.masters.insert(id, status)),
                         None => drop(self.masters.remove(&id)),
@@ -169,15 +180,21 @@ impl Prober {
                 }
                 0
             }
-            Answer::Auxiliary(id, boot_id, attempts) => {
+            Answer::Auxiliary(id, boot_id, number, attempts) => {
                 let failed = attempts.iter().filter(|attempt| attempt.is_err()).count();
                 if !self.ended(Role::Auxiliary, &id, boot_id) {
                     return failed;
                 }
+                if let Some(Ok(Some(report))) = attempts.last() {
+                    self.hear_complaints(&id, &report.unreachable);
+                }
                 let health = self.health.entry(id.clone()).or_insert_with(|| Health::new(boot_id));
                 for attempt in attempts {
                     match attempt {
-                        Ok(report) => health.answered(report),
+                        Ok(report) => {
+                            health.answered(report);
+                            health.asked = number;
+                        }
                         Err(error) => {
                             health.failed();
                             tracing::warn!(%id, %error, "an auxiliary does not answer");
@@ -186,6 +203,16 @@ impl Prober {
                 }
                 failed
             }
+        }
+    }
+
+    /// Takes note of whom a node complains of now.
+    fn hear_complaints(&mut self, complainant: &NodeId, unreachable: &[NodeId]) {
+        self.complaints
+            .retain(|(who, of), _| who != complainant || unreachable.contains(of));
+        for accused in unreachable {
+            let pair = (complainant.clone(), accused.clone());
+            self.complaints.entry(pair).or_insert(self.sent + 1);
         }
     }
 

@@ -22,6 +22,25 @@ fn one_of_a_pair_that_cannot_reach_each_other_goes_until_it_can() {
 }
 
 #[test]
+fn a_complaint_of_a_node_that_fell_silent_harms_nobody_else() {
+    let mut stage = Stage::of(&["a", "b", "c"], 2);
+    stage.cut("a", "b");
+    for pair in [("a", "b"), ("b", "a")] {
+        stage.leader.complaints.insert((id(pair.0), id(pair.1)), 5);
+    }
+    assert_eq!(
+        stage.look(1),
+        None,
+        "nobody has answered since it was heard: a may be silent altogether"
+    );
+    let answered = |stage: &mut Stage, name| stage.leader.health.get_mut(&id(name)).expect("probed").asked = 5;
+    answered(&mut stage, "b");
+    assert_eq!(stage.look(1), None, "b has, a has not");
+    answered(&mut stage, "a");
+    assert_eq!(stage.look(1).map(|step| step.cause), Some(Cause::Complaints(id("b"))));
+}
+
+#[test]
 fn who_cannot_reach_half_of_the_others_goes_itself() {
     let mut stage = Stage::of(&["a", "b", "c", "d"], 2);
     stage.cut("a", "c");

@@ -21,12 +21,14 @@ pub(crate) struct Leader {
     pub(crate) master: BTreeSet<NodeId>,
     pub(crate) patience_over: bool,
     pub(crate) overdue: bool,
-    health: BTreeMap<NodeId, Health>,
+    pub(crate) health: BTreeMap<NodeId, Health>,
+    pub(crate) complaints: BTreeMap<(NodeId, NodeId), u64>,
 }
 
 impl Leader {
     pub(crate) fn new(policy: RingPolicy) -> Self {
         Self {
+            complaints: BTreeMap::new(),
             policy,
             drains: BTreeMap::new(),
             rebalance: false,
@@ -82,6 +84,7 @@ impl Leader {
             masters: BTreeMap::from([(NodeId::try_new("master-2").expect("valid"), status)]),
             drains: self.drains.clone(),
             rebalance: self.rebalance,
+            complaints: self.complaints.clone(),
             patience_over: false,
             overdue: self.overdue,
         };

@@ -48,6 +48,8 @@ fn a_phase_ends_when_everybody_did_what_it_asks_for() {
     (0..KEYS).for_each(|key| stage.world.sync(&id("c"), key));
     assert_eq!(stage.look(1).map(|step| step.cause), Some(Cause::Synced));
     assert_eq!(stage.look(1), None, "nobody serves that epoch");
+    ["a", "b", "c"].iter().for_each(|name| stage.world.adopt(&id(name)));
+    assert_eq!(stage.look(1), None, "they may have to hand over what they applied before");
     obey(&mut stage.world);
     assert_eq!(stage.look(1).map(|step| step.cause), Some(Cause::Settled));
     assert_eq!((stage.phase(), stage.members()), (Phase::Stable, vec!["a", "b", "c"]));

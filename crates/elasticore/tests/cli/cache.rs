@@ -145,3 +145,83 @@ async fn delete_says_what_it_did() {
     assert_eq!((ended.code, ended.text()), (0, "deleted k\n"));
     assert_eq!(fake.only().line(), "DELETE /cache/?key=k");
 }
+
+#[tokio::test]
+async fn stale_time_goes_along_with_the_ttl() {
+    let fake = Fake::always(Reply::new(201, "").header("etag", "\"42\"")).await;
+    run(&fake.endpoint, &["cache", "set", "k", "v", "--ttl", "60", "--stale", "5m"]).await;
+    assert_eq!(fake.only().line(), "PUT /cache/k?ttl=60&stale=5m");
+    let alone = run(&fake.endpoint, &["cache", "set", "k", "v", "--stale", "5m"]).await;
+    assert_eq!(alone.code, 2, "{}", alone.stderr);
+}
+
+#[tokio::test]
+async fn touch_says_how_long_the_entry_lives() {
+    let entry = json!({ "key": "k", "version": 9, "ttl": 3600, "node": "n" });
+    let fake = Fake::always(Reply::json(200, entry)).await;
+    let ended = run(&fake.endpoint, &["cache", "touch", "k", "--ttl", "1h", "--namespace", "n"]).await;
+    assert_eq!((ended.code, ended.text()), (0, "touched k, 3600 s to live\n"));
+    assert_eq!(fake.only().line(), "POST /cache/_touch?key=k&ns=n&ttl=1h");
+}
+
+#[tokio::test]
+async fn incr_shows_the_number_alone() {
+    let fake = Fake::always(Reply::json(200, json!({ "value": -4 }))).await;
+    let ended = run(&fake.endpoint, &["cache", "incr", "_hits", "--by", "-5"]).await;
+    assert_eq!((ended.code, ended.text()), (0, "-4\n"));
+    assert_eq!(fake.only().line(), "POST /cache/_incr?key=_hits&by=-5");
+}
+
+#[tokio::test]
+async fn clear_wants_to_know_what() {
+    let fake = Fake::always(Reply::json(200, json!({ "deleted": 1 }))).await;
+    for (arguments, line) in [
+        (
+            &["cache", "clear", "--prefix", "user/"][..],
+            "POST /cache/_delete?prefix=user%2F",
+        ),
+        (&["cache", "clear", "--namespace", "n"], "POST /cache/_delete?ns=n"),
+        (&["cache", "clear", "--all"], "POST /cache/_delete?all=true"),
+    ] {
+        let ended = run(&fake.endpoint, arguments).await;
+        assert_eq!((ended.code, ended.text()), (0, "removed 1 entry\n"), "{}", ended.stderr);
+        assert_eq!(fake.asked().last().unwrap().line(), line);
+    }
+    for wrong in [&["cache", "clear"][..], &["cache", "clear", "--all", "--namespace", "n"]] {
+        assert_eq!(run(&fake.endpoint, wrong).await.code, 2, "{wrong:?}");
+    }
+    assert_eq!(fake.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn batch_sends_its_lines_in_one_request() {
+    let problem = json!({ "type": "/problems/conflict", "title": "t", "status": 409, "detail": "no number", "code": "conflict" });
+    let entry = json!({ "status": 200, "key": "a", "value": "1", "version": 1, "ttl": null, "node": "n" });
+    let results = json!({ "results": [entry, { "status": 409, "error": problem }] });
+    let fake = Fake::always(Reply::json(200, results)).await;
+    let ops = b"{\"op\":\"get\",\"key\":\"a\"}\n\n{\"op\":\"incr\",\"key\":\"b\",\"by\":2}\n";
+    let ended = run_with(&fake.endpoint, &["cache", "batch", "-", "--namespace", "n"], ops).await;
+    assert_eq!(
+        (ended.code, ended.text()),
+        (0, "STATUS\tKEY\tVALUE\n200\ta\t1\n409\t\tno number\n"),
+        "{}",
+        ended.stderr
+    );
+    let asked = fake.only();
+    assert_eq!(asked.line(), "POST /cache/_batch?ns=n");
+    assert_eq!(
+        asked.json(),
+        json!({ "ops": [{ "op": "get", "key": "a" }, { "op": "incr", "key": "b", "by": 2 }] })
+    );
+    let wrong = run_with(&fake.endpoint, &["cache", "batch", "-"], b"{\"op\":\"get\"}").await;
+    assert!(wrong.code == 2 && wrong.stderr.contains("line 1"), "{}", wrong.stderr);
+}
+
+#[tokio::test]
+async fn batch_with_operations_that_were_not_executed_is_exit_code_5() {
+    let problem =
+        json!({ "type": "/problems/unavailable", "title": "t", "status": 503, "detail": "later", "code": "unavailable" });
+    let fake = Fake::always(Reply::json(200, json!({ "results": [{ "status": 503, "error": problem }] }))).await;
+    let ended = run(&fake.endpoint, &["cache", "batch", r#"{"op":"get","key":"a"}"#]).await;
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+}

@@ -143,12 +143,13 @@ async fn nodes_and_ring_are_tables() {
         lines[1].starts_with("master-1\tmaster, leader\t") && lines[2].starts_with("worker-1\tworker\t"),
         "{lines:?}"
     );
-    let ring = json!({ "key": "k", "epoch": 3, "owners": [{ "node": "auxiliary-1", "address": "127.0.0.1:3001" }] });
+    let ring = json!({ "key": "k", "epoch": 3, "phase": "moving", "owners": [
+        { "node": "auxiliary-1", "address": "127.0.0.1:3001" }, { "node": "auxiliary-2", "address": null }] });
     let ring = Fake::always(Reply::json(200, ring)).await;
     let ended = run(&ring.endpoint, &["ring", "--key", "k"]).await;
     assert_eq!(
         ended.text(),
-        "KEY\tOWNER\tADDRESS\tEPOCH\nk\tauxiliary-1\t127.0.0.1:3001\t3\n"
+        "KEY\tOWNER\tPART\tADDRESS\tEPOCH\tPHASE\nk\tauxiliary-1\tprimary\t127.0.0.1:3001\t3\tmoving\nk\tauxiliary-2\tcopy\t\t3\tmoving\n"
     );
     assert_eq!(ring.only().line(), "GET /ring?key=k");
 }

@@ -4,11 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod backup;
 mod cache;
 mod fake;
 mod general;
 mod jobs;
 mod kv;
+mod nodes;
 mod program;
 #[cfg(feature = "up")]
 mod up;

@@ -31,7 +31,7 @@ impl FrameHandler for Frames {
 /// What a refusal is to callers: everything but nonsense means that nothing was done, and that the ring should be looked up.
 pub(crate) fn refusal(refused: &Refused) -> ApiError {
     match refused {
-        Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) => {
+        Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) | Refused::Overtaken => {
             ApiError::new(ErrorCode::Conflict, refused.to_string())
         }
         Refused::Malformed(source) => ApiError::invalid(format!("{refused}: {source}")),

@@ -74,9 +74,9 @@ impl Backups {
         }
         let replies = self.auxiliaries.ask::<Shown>(&targets, DEADLINE, |peers, address| {
             let named = Named { id: Some(&id) };
-            // Under its id it is made once: a second attempt after one that was executed would be a conflict.
+            // Not again: a full disk is to be said at once.
             let request = peers.post(address, "/internal/v1/cache/backup").json(&named);
-            request.retry(Retry::NotExecuted)
+            request.retry(Retry::Never)
         });
         let nodes: Vec<BackupPart> = replies
             .await

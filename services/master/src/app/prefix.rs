@@ -1,9 +1,10 @@
 //! Deleting all keys of a namespace that begin with a prefix.
 //!
 //! Every node of the ring deletes what it is the primary of, under one stamp given here: entries written later stay, and
-//! sending it again does no harm. When the ring has changed meanwhile, everybody of the new one is asked too, for keys may
-//! have gone to a node that was not asked.
+//! sending it again does no harm. Until all have done it under one ring, everybody of the present one is asked again: keys may
+//! have gone to a node that was not asked, and a node that does not answer may be out of the ring a moment later.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::ErrorCode;
@@ -11,13 +12,15 @@ use api::operations::Deleted;
 use cache::front::Failure;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
-use transport::peer::{PeerError, Retry};
+use transport::peer::Retry;
 
 use super::auxiliaries::{Auxiliaries, Reply};
 
-/// Longest time for all of it.
-const DEADLINE: Duration = Duration::from_secs(8);
-/// Pause before nodes are asked again that serve another ring than they were asked by.
+/// Longest time for all of it, as for a write.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Longest wait for one node, before it is looked whether it still is in the ring.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Pause before everybody is asked again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What auxiliaries are asked.
@@ -32,13 +35,10 @@ struct Asked<'a> {
 #[derive(Debug, Default)]
 struct Round {
     deleted: u64,
-    answered: bool,
-    /// Nothing was done there, and it should be asked again.
-    refused: Option<String>,
-    /// Nothing was done there.
-    unreachable: Option<String>,
-    /// It may or may not have been done there.
-    unknown: Option<String>,
+    /// Whether something may have been deleted.
+    begun: bool,
+    /// Why not all have done it.
+    failed: Option<String>,
 }
 
 impl Auxiliaries {
@@ -53,32 +53,26 @@ impl Auxiliaries {
             let routing = self.routing();
             let targets = Self::in_ring(&routing);
             if targets.is_empty() {
-                return Err(unavailable(begun, "no auxiliary is in the ring"));
+                return Err(incomplete(begun, "no auxiliary is in the ring"));
             }
-            let left = until.saturating_duration_since(Instant::now());
-            let replies = self.ask(&targets, left, |peers, address| {
+            let replies = self.ask(&targets, PATIENCE, |peers, address| {
                 let asked = Asked {
                     namespace,
                     prefix,
                     version,
                 };
-                peers
-                    .post(address, "/internal/v1/cache/delete_prefix")
-                    .json(&asked)
-                    .retry(Retry::Always)
+                let request = peers.post(address, "/internal/v1/cache/delete_prefix");
+                request.json(&asked).retry(Retry::Never)
             });
             let round = Round::of(replies.await);
             deleted += round.deleted;
-            begun |= round.answered || round.unknown.is_some();
-            if let Some(detail) = round.unknown.as_ref().or(round.unreachable.as_ref()) {
-                return Err(unavailable(begun, detail));
-            }
-            if round.refused.is_none() && std::sync::Arc::ptr_eq(&routing, &self.routing()) {
+            begun |= round.begun;
+            if round.failed.is_none() && Arc::ptr_eq(&routing, &self.routing()) {
                 return Ok(deleted);
             }
             if Instant::now() + PAUSE >= until {
-                let detail = round.refused.as_deref().unwrap_or("the ring keeps changing");
-                return Err(unavailable(begun, detail));
+                let why = round.failed.as_deref().unwrap_or("the ring keeps changing");
+                return Err(incomplete(begun, why));
             }
             sleep(PAUSE).await;
         }
@@ -89,26 +83,23 @@ impl Round {
     fn of(replies: Vec<Reply<Deleted>>) -> Self {
         let mut round = Self::default();
         for reply in replies {
-            let error = match reply.answer {
+            match reply.answer {
                 Ok(answer) => {
                     round.deleted += answer.deleted;
-                    round.answered = true;
-                    continue;
+                    round.begun = true;
                 }
-                Err(error) => error,
-            };
-            let detail = Some(format!("{}: {error}", reply.node));
-            match (&error, error.code()) {
-                (PeerError::Answered { .. }, ErrorCode::Conflict) => round.refused = detail,
-                (_, code) if code.is_retryable() => round.unreachable = detail,
-                _ => round.unknown = detail,
+                Err(error) => {
+                    // One that serves another ring may have begun by it.
+                    round.begun |= !error.code().is_retryable();
+                    round.failed = Some(format!("{}: {error}", reply.node));
+                }
             }
         }
         round
     }
 }
 
-fn unavailable(begun: bool, why: &str) -> Failure {
+fn incomplete(begun: bool, why: &str) -> Failure {
     match begun {
         true => Failure {
             code: ErrorCode::Timeout,

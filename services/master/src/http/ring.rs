@@ -37,6 +37,14 @@ struct Options {
     ns: Option<String>,
 }
 
+/// With a key where it lives, otherwise who is in the ring.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Shown {
+    Key(Placement),
+    Members(Ring),
+}
+
 /// Where a key lives.
 #[derive(Debug, Serialize, ToSchema)]
 struct Placement {
@@ -99,22 +107,19 @@ struct RingNode {
 
 /// Who owns a key; without one, who is in the ring.
 #[utoipa::path(get, operation_id = "ring", path = "/ring", tag = "operations", params(Options),
-    responses((status = 200, description = "With `key` a `Placement`, otherwise a `Ring`", body = Ring), (status = 400, body = Problem)))]
+    responses((status = 200, body = Shown), (status = 400, body = Problem)))]
 async fn ring(
     State(app): State<AppState>,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let namespace = params::namespace(options.ns.as_deref(), &headers)?;
     let snapshot = app.nodes.snapshot();
     let routing = snapshot.routing();
-    match options.key {
-        Some(key) => {
-            let key = params::key(key)?.into_string();
-            Ok(Json(placement(routing, &namespace, key)).into_response())
-        }
-        None => Ok(Json(members(routing)).into_response()),
-    }
+    Ok(Json(match options.key {
+        Some(key) => Shown::Key(placement(routing, &namespace, params::key(key)?.into_string())),
+        None => Shown::Members(members(routing)),
+    }))
 }
 
 fn placement(routing: &Routing, namespace: &str, key: String) -> Placement {

@@ -131,7 +131,7 @@ impl<'a> Writes<'a> {
             (Op::Get, Outcome::Done(Told::Read(Found::Nothing))) => nothing,
             (Op::Get, Outcome::Done(Told::Read(Found::Write(number)))) => shows(*number),
             (Op::Put { condition, .. }, Outcome::Done(Told::Stored { created })) => match condition {
-                Condition::None if *created => nothing,
+                Condition::None if *created => nothing || expired_itself(event),
                 Condition::None => something,
                 Condition::Absent => nothing && *created,
                 Condition::Holds(number) => shows(*number) && !created,
@@ -183,6 +183,12 @@ impl<'a> Writes<'a> {
         let removed = states[0].is_some_and(|last| last.value.is_none());
         if removed { Kind::Resurrected } else { Kind::Old }
     }
+}
+
+/// Whether a write's own value may have expired before the answer: a master may have had to repeat it, and it came to a key
+/// that held nothing any more.
+fn expired_itself(event: &Event) -> bool {
+    matches!(event.op, Op::Put { ttl: Some(ttl), .. } if event.returned + CLOCKS >= event.invoked + ttl)
 }
 
 fn expected(states: &[State<'_, '_>]) -> String {

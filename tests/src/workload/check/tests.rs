@@ -188,6 +188,9 @@ fn answers_of_writes_are_judged() {
         put_if(1, Condition::Absent, 20, 30, Outcome::Refused),
         Some(Kind::Answer),
     );
+    // Repeated until its own time was over.
+    judge(&held, put_for(2, 1000, 20, 900), Some(Kind::Answer));
+    judge(&held, put_for(2, 1000, 20, 1500), None);
     let unsure = [put(1, 0, 10, CREATED), put(2, 12, 14, UNKNOWN)];
     for outcome in [STORED, Outcome::Refused] {
         judge(&unsure, put_if(3, Condition::Holds(1), 20, 30, outcome), None);

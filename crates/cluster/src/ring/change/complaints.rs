@@ -72,7 +72,7 @@ impl<'a> Complaints<'a> {
                 .report(&life.id, life.boot_id)
                 .filter(|report| report.epoch >= record.epoch);
             let mut others = report.map(|report| named(&report.unreachable)).unwrap_or_default();
-            others.retain(|other| **other != life.id);
+            others.retain(|other| **other != life.id && seen.is_confirmed(&life.id, other));
             if is_broken(&others) {
                 broken.insert(&life.id);
             }
@@ -82,8 +82,9 @@ impl<'a> Complaints<'a> {
             *counts.entry(one).or_default() += 1;
             *counts.entry(other).or_default() += 1;
         }
-        for status in seen.masters.values().filter(|status| status.epoch >= record.epoch) {
-            let others = named(&status.unreachable);
+        for (master, status) in seen.masters.iter().filter(|(_, status)| status.epoch >= record.epoch) {
+            let mut others = named(&status.unreachable);
+            others.retain(|other| seen.is_confirmed(master, other));
             if !is_broken(&others) {
                 others.into_iter().for_each(|other| *counts.entry(other).or_default() += 1);
             }

@@ -1,7 +1,7 @@
 //! How the ring changes: a pure function of the record and of what the leader sees.
 //!
 //! ```text
-//!              join, drain, rebalance, settings                all of B synced                all of A and B serve it
+//!              join, drain, rebalance, settings                all of B synced                all of A and B synced
 //!   stable B' ─────────────────────────────────► moving A → B ─────────────────► settling A → B ───────────────────► stable B
 //!                                                 ▲   │ a death     a death, once it is settled │
 //!                                                 └───┴─────────────────────────────────────────┘
@@ -127,7 +127,8 @@ fn is_missed(record: &RingRecord) -> bool {
 }
 
 fn settled(record: &RingRecord, seen: &Seen) -> Option<Step> {
-    if !lives(record).into_iter().all(|life| seen.serves(record, life)) {
+    // Who serves it may still have to hand over what it applied before.
+    if !lives(record).into_iter().all(|life| seen.is_synced(record, life)) {
         return None;
     }
     let lost: Vec<&RingMember> = record.layout.members.iter().filter(|member| member.lost).collect();

@@ -18,6 +18,9 @@ pub struct Seen {
     pub health: BTreeMap<NodeId, Health>,
     /// What masters said last; without those that do not answer.
     pub masters: BTreeMap<NodeId, MasterStatus>,
+    /// Since when an auxiliary or master has complained of an auxiliary, without a break: the number of the first probe sent
+    /// after that was heard. See [`Health::asked`].
+    pub complaints: BTreeMap<(NodeId, NodeId), u64>,
     /// Lives that were asked to leave the ring.
     pub drains: BTreeMap<NodeId, BootId>,
     /// Whether everybody was asked to compare what they hold.
@@ -39,6 +42,8 @@ pub struct Health {
     pub failures: u32,
     /// What it said last; none when that was no report.
     pub report: Option<Report>,
+    /// Number of the last probe it answered; probes are numbered as they are sent.
+    pub asked: u64,
 }
 
 /// What an auxiliary says of itself that matters here.
@@ -74,6 +79,7 @@ impl Health {
             probed: false,
             failures: 0,
             report: None,
+            asked: 0,
         }
     }
 
@@ -124,17 +130,23 @@ impl Seen {
         health.report.as_ref().filter(|_| health.standing() == Standing::Answers)
     }
 
+    /// Whether a complaint is more than the echo of a node that fell silent: each of the two has answered a probe that was sent
+    /// after the complaint was heard. Of a node that has not, the leader's own probes decide.
+    pub(super) fn is_confirmed(&self, complainant: &NodeId, accused: &NodeId) -> bool {
+        let heard = self
+            .complaints
+            .get(&(complainant.clone(), accused.clone()))
+            .copied()
+            .unwrap_or(0);
+        let answered_since = |id| self.health.get(id).is_none_or(|health| health.asked >= heard);
+        answered_since(complainant) && answered_since(accused)
+    }
+
     /// Whether a life reports, and knows the record if it had time to.
     fn works_on(&self, record: &RingRecord, life: &RingMember) -> bool {
         let health = self.health.get(&life.id).filter(|health| health.boot_id == life.boot_id);
         let report = health.and_then(|health| health.report.as_ref());
         report.is_some_and(|report| report.epoch >= record.epoch || !self.overdue)
-    }
-
-    /// Whether a life serves the epoch of the record.
-    pub(super) fn serves(&self, record: &RingRecord, life: &RingMember) -> bool {
-        self.report(&life.id, life.boot_id)
-            .is_some_and(|report| report.epoch >= record.epoch)
     }
 
     /// Whether a life holds all it must hold at the epoch of the record.

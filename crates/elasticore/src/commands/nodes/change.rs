@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use api::Epoch;
 use api::member::Phase;
 use api::operations::RingChange;
 use bytes::Bytes;
 use clap::Args;
+use tokio::time::Instant;
 
 use super::progress::Progress;
 use super::{Nodes, request};
@@ -51,19 +53,15 @@ pub(super) async fn drain(DrainArgs { node, no_wait }: DrainArgs, client: &Clien
 
 pub(super) async fn rebalance(arguments: RebalanceArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
     let request = Request::post("/rebalance");
-    let (body, mut change) = asked(request, arguments.no_wait, client, output).await?;
+    let (mut body, mut change) = asked(request, arguments.no_wait, client, output).await?;
     if !change.done && !arguments.no_wait {
         change = until_stable(change, client, output).await?;
+        // The first answer was too early.
+        body = serde_json::to_vec(&change)?.into();
     }
     let said = match change.done {
         true => format!("rebalanced, epoch {}", change.epoch),
         false => "rebalancing; `elasticore nodes` shows how far it is".to_owned(),
-    };
-    // What it came to in the end, should the first answer have been too early.
-    let body = if change.done {
-        serde_json::to_vec(&change)?.into()
-    } else {
-        body
     };
     tell(&body, &said, output)
 }
@@ -93,20 +91,28 @@ async fn watch(client: &Client, progress: &Progress) {
 /// Waits on: a rebalance that is asked for again would begin again.
 async fn until_stable(mut change: RingChange, client: &Client, output: &Output) -> anyhow::Result<RingChange> {
     let progress = Progress::new(output.has_color());
+    let mut heard = Instant::now();
     loop {
         tokio::time::sleep(PAUSE).await;
-        let nodes = look(client).await;
-        let Ok(nodes) = nodes.inspect_err(|_| progress.clear()) else {
-            anyhow::bail!("the cluster does not answer; the rebalance goes on, `elasticore nodes` shows how far it is");
-        };
-        progress.show(&nodes);
-        if nodes.phase == Phase::Stable && nodes.epoch > change.from_epoch.0 {
-            progress.clear();
-            change.done = true;
-            change.epoch = api::Epoch(nodes.epoch);
-            change.phase = nodes.phase;
-            change.sync = nodes.sync();
-            return Ok(change);
+        match look(client).await {
+            Ok(nodes) => {
+                heard = Instant::now();
+                progress.show(&nodes);
+                if nodes.phase == Phase::Stable && nodes.epoch > change.from_epoch.0 {
+                    progress.clear();
+                    change.done = true;
+                    change.epoch = Epoch(nodes.epoch);
+                    change.phase = nodes.phase;
+                    change.sync = nodes.sync();
+                    return Ok(change);
+                }
+            }
+            // A master may be lost meanwhile.
+            Err(error) if heard.elapsed() >= client.timeout() => {
+                progress.clear();
+                return Err(error.into());
+            }
+            Err(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 //! first. That is only begun when everything it needs is there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use api::member::Phase;
 use api::operations::{Deleted, RestoreMode, RestorePart, RestoreReport, Unanswered};
@@ -15,6 +16,9 @@ use transport::peer::Retry;
 
 use super::{Backups, DEADLINE, Named, Shown, empty};
 use crate::app::auxiliaries::{Auxiliaries, Target};
+
+/// Longest time for a node to drop what it holds.
+const CLEAR_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What auxiliaries are asked before a backup replaces what they hold.
 #[derive(Debug, Serialize)]
@@ -93,7 +97,7 @@ impl Backups {
     }
 
     async fn clear(&self, targets: &[Target], older_than: u64, parts: &mut [RestorePart]) {
-        let replies = self.auxiliaries.ask::<Deleted>(targets, DEADLINE, |peers, address| {
+        let replies = self.auxiliaries.ask::<Deleted>(targets, CLEAR_DEADLINE, |peers, address| {
             let request = peers.post(address, "/internal/v1/cache/clear").json(&Clear { older_than });
             request.retry(Retry::Always)
         });
@@ -108,8 +112,9 @@ impl Backups {
 
     async fn load(&self, holders: &[Target], id: Option<&str>, parts: &mut [RestorePart]) {
         let replies = self.auxiliaries.ask::<Shown>(holders, DEADLINE, |peers, address| {
+            // It tries again by itself where that may help.
             let request = peers.post(address, "/internal/v1/cache/restore").json(&Named { id });
-            request.retry(Retry::Always)
+            request.retry(Retry::Never)
         });
         let mut answers: BTreeMap<NodeId, _> = replies.await.into_iter().map(|reply| (reply.node, reply.answer)).collect();
         for part in parts {

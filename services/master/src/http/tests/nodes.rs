@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use cluster::keys;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::stack::Stack;
 use super::{Answer, eventually};
@@ -67,5 +67,23 @@ async fn document_has_every_public_route() {
         for method in methods {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");
         }
+    }
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    for reference in references {
+        let target = document.pointer(reference.strip_prefix('#').unwrap());
+        assert!(target.is_some(), "{reference} leads nowhere");
+    }
+}
+
+/// Every reference in a document.
+fn collect(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            references.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|value| collect(value, references));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect(value, references)),
+        _ => {}
     }
 }
