@@ -73,7 +73,8 @@ async fn churn(api: &Api, seed: u64, until: Instant) -> usize {
             continue;
         }
         // Noise: what can be compressed would take less.
-        let mut value = vec![0; random.usize(1..=2 << random.u32(4..=16))];
+        let largest = 2 << random.u32(4..=16);
+        let mut value = vec![0; random.usize(1..=largest)];
         random.fill(&mut value);
         written += value.len();
         let answer = api.request("PUT", &format!("{key}?ttl=600")).body(value).send().await;

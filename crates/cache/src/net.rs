@@ -57,7 +57,9 @@ impl Peers for FramePeers {
                 (PeerError::Unreachable { .. }, _) | (_, ErrorCode::Unavailable | ErrorCode::RateLimited) => {
                     CallError::NotExecuted(detail)
                 }
-                (PeerError::NoAnswer { .. } | PeerError::Malformed { .. }, _) => CallError::Unknown(detail),
+                (PeerError::NoAnswer { .. } | PeerError::Malformed { .. }, _) | (_, ErrorCode::Timeout) => {
+                    CallError::Unknown(detail)
+                }
                 (PeerError::Answered { .. }, code) => CallError::Failed(code, detail),
             }
         })

@@ -169,8 +169,13 @@ impl Foundation {
         });
         let (peers, known) = (self.peers, Arc::clone(&view));
         tasks.supervise("departed-peers", move |stop| {
-            let (view, peers) = (Arc::clone(&known), peers.clone());
-            async move { view.forget_departed(peers, stop).await }
+            let (view, peers, frames) = (Arc::clone(&known), peers.clone(), frames.clone());
+            async move {
+                tokio::join!(
+                    view.forget_departed(peers, stop.clone()),
+                    cache::net::forget_departed(&view, &frames, stop)
+                );
+            }
         });
         let pinging = Arc::clone(&reach);
         tasks.supervise("reach", move |stop| {

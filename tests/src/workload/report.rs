@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
-use super::{Event, History, Kind, Outage, Outcome, Reason, Wrong, outage};
+use super::{Condition, Event, History, Kind, Op, Outage, Outcome, Reason, Wrong, outage};
 
 /// Head of the table.
 const HEAD: &str = "| fault | requests | errors | wrong values | lost entries | longest outage: reads | writes |\n\
@@ -18,7 +18,8 @@ pub struct Report {
     fault: String,
     seed: u64,
     requests: usize,
-    errors: BTreeMap<Reason, usize>,
+    /// By reason; those of increments and conditional writes apart, which may end unknown where others are simply repeated.
+    errors: BTreeMap<(Reason, bool), usize>,
     wrong: usize,
     lost: usize,
     outage: Outage,
@@ -31,7 +32,7 @@ impl Report {
         let mut errors = BTreeMap::new();
         for event in &history.events {
             if let Outcome::NotExecuted(reason) | Outcome::Unknown(reason) = event.outcome {
-                *errors.entry(reason).or_default() += 1;
+                *errors.entry((reason, is_delicate(event.op))).or_default() += 1;
             }
         }
         let lost = |wrong: &&Wrong| matches!(wrong.kind, Kind::Lost | Kind::Old);
@@ -97,12 +98,20 @@ impl Report {
         if self.errors.is_empty() {
             return "0".to_owned();
         }
-        let kinds: Vec<_> = self
-            .errors
-            .iter()
-            .map(|(reason, count)| format!("{count} × {reason}"))
-            .collect();
+        let kind = |((reason, delicate), count): (&(Reason, bool), &usize)| {
+            let what = if *delicate { " (counter or condition)" } else { "" };
+            format!("{count} × {reason}{what}")
+        };
+        let kinds: Vec<_> = self.errors.iter().map(kind).collect();
         kinds.join(", ")
+    }
+}
+
+const fn is_delicate(op: Op) -> bool {
+    match op {
+        Op::Incr => true,
+        Op::Put { condition, .. } => !matches!(condition, Condition::None),
+        Op::Get | Op::Delete { .. } => false,
     }
 }
 
@@ -139,6 +148,23 @@ pub(super) fn around(history: &History, wrong: &Wrong) -> String {
 }
 
 impl History {
+    /// Requests whose outcome nobody told, the first few: each may be worth a look.
+    #[must_use]
+    pub fn failures(&self) -> String {
+        let unknown = self
+            .events
+            .iter()
+            .filter(|event| matches!(event.outcome, Outcome::Unknown(_)));
+        let line = |event: &Event| {
+            let Event { key, op, outcome, .. } = event;
+            format!(
+                "  {:.3?}–{:.3?} door {} {key} {op:?} → {outcome:?}",
+                event.invoked, event.returned, event.door
+            )
+        };
+        unknown.take(8).map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// Answers that are wrong, each with what was asked around it; the first few.
     #[must_use]
     pub fn explain(&self, wrongs: &[Wrong]) -> String {
@@ -149,7 +175,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Found, Key, Op, Told, check};
+    use super::super::{Found, Key, Told, check};
     use super::*;
 
     #[test]
@@ -159,7 +185,7 @@ mod tests {
             op: Op::Put {
                 write,
                 ttl: None,
-                condition: super::super::Condition::None,
+                condition: Condition::None,
             },
             door: 0,
             invoked: Duration::from_secs(at),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ErrorCode;
 use api::member::Role;
 use system_tests::Sandbox;
 use system_tests::workload::Window;
@@ -20,6 +21,14 @@ async fn whole_stack_killed_loses_at_most_one_backup_interval() {
     let builder = Sandbox::raft().workers(0).set(Role::Auxiliary, "BACKUP_INTERVAL", interval);
     let mut stack = builder.start().await;
     let fault = Fault::begin("kill -9 of everything, restarted (BACKUP_INTERVAL 2 s)", &stack).await;
+    let api = stack.api();
+    for (path, value) in [("gone", "v"), ("short?ttl=6", "v"), ("long?ttl=600", "v")] {
+        api.put(&format!("/cache/{path}"), value).await.expect(201);
+    }
+    // In a backup before it is deleted.
+    fault.lasts(BACKUP_INTERVAL * 2).await;
+    let until_expired = tokio::time::Instant::now() + Duration::from_secs(4);
+    api.delete("/cache/gone").await.expect(204);
     fault.lasts(BACKUP_INTERVAL * 2).await;
     let before = stack.epoch().await;
     let crash = fault.now();
@@ -39,6 +48,13 @@ async fn whole_stack_killed_loses_at_most_one_backup_interval() {
         assert!(restored["entries"].as_u64() > Some(0), "{auxiliary}");
         assert!(restored["age_seconds"].as_u64() <= Some(limit), "{auxiliary}");
     }
+    // Expired stays expired, deleted stays deleted; what lives keeps its time.
+    tokio::time::sleep_until(until_expired).await;
+    for path in ["/cache/gone", "/cache/short"] {
+        api.get(path).await.problem(404, ErrorCode::NotFound);
+    }
+    let long = api.get("/cache/?key=long").await.expect(200).json();
+    assert!(matches!(long["ttl"].as_u64(), Some(500..=598)), "{long}");
     fault.end_of_all(&mut stack, &[0, 1, 2], Some(Window { from, crash })).await;
 }
 

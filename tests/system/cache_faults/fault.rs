@@ -103,6 +103,7 @@ impl Fault {
         let wrongs = check(&history, forgiven);
         let report = Report::new(&self.name, self.running.seed(), &history, &wrongs, span);
         report.publish();
+        println!("{}", history.failures());
         assert!(wrongs.is_empty(), "{report}\n{}", history.explain(&wrongs));
         assert_eq!(stack.panics(), Vec::<String>::new());
         report.outage()

@@ -20,9 +20,10 @@ const PATIENCE: Limits = Limits {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_of_all_kinds_in_a_row_lose_nothing() {
     let mut stack = Sandbox::etcd(1).workers(0).start().await;
-    let fault = Fault::begin("four faults of random kinds in a row", &stack).await;
+    let faults = FAULTS * rounds();
+    let fault = Fault::begin(&format!("{faults} faults of random kinds in a row"), &stack).await;
     let mut rng = Rng::with_seed(fault.seed());
-    for _ in 0..FAULTS * rounds() {
+    for _ in 0..faults {
         inflict(&mut stack, &fault, &mut rng).await;
         stack.settled(&[0, 1, 2], 0, CHANGED).await;
         fault.lasts(Duration::from_millis(500)).await;

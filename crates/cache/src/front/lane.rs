@@ -2,7 +2,7 @@
 //!
 //! A [`Lane`] leads to one life of one auxiliary under one ring. Its carrier takes everything that waits, sends it as one
 //! frame and hands the replies back. An idle lane adds no delay; a busy one makes larger frames, so that the cost of a call
-//! is shared. One frame at a time, for a second one would only make both smaller; but what waits behind a slow one (a
+//! is shared. One frame of reads at a time, for a second one would only make both smaller; but what waits behind a slow one (a
 //! write that waits for a replica) goes on its own way after a moment.
 
 use std::sync::Arc;
@@ -93,13 +93,15 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Opens the way; it closes when the last clone is dropped. Frames are given up after `deadline`.
-    pub(super) fn open(owner: Owner, routing: Arc<Routing>, deadline: Duration, ways: Arc<Ways>) -> Self {
+    /// Opens the way; it closes when the last clone is dropped. Frames are given up after `deadline`; `at_once` of them may be
+    /// under way before any proves slow.
+    pub(super) fn open(owner: Owner, routing: Arc<Routing>, deadline: Duration, at_once: usize, ways: Arc<Ways>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let carrier = Carrier {
             owner,
             routing,
             deadline,
+            at_once,
             ways,
         };
         tokio::spawn(carrier.run(waiting));
@@ -132,6 +134,7 @@ struct Carrier {
     owner: Owner,
     routing: Arc<Routing>,
     deadline: Duration,
+    at_once: usize,
     ways: Arc<Ways>,
 }
 
@@ -142,7 +145,7 @@ impl Carrier {
         let (mut open, mut slow) = (true, 0);
         while open || !under_way.is_empty() {
             // Frames that proved slow do not hold up the next one, the others do.
-            if under_way.len() <= slow && under_way.len() < MAX_UNDER_WAY && open {
+            if under_way.len() < slow + self.at_once && under_way.len() < MAX_UNDER_WAY && open {
                 tokio::select! {
                    biased;
                     Some(()) = under_way.next() => {}

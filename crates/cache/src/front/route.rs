@@ -36,7 +36,7 @@ struct Journey {
 enum Next {
     Ended(Result<Answer, Failure>),
     /// The same again, at the next reader at once if there is one.
-    NextReader,
+    Elsewhere,
     /// The same again, at once.
     Again,
     /// The same again, when the ring has changed or a moment has passed.
@@ -131,7 +131,7 @@ impl Cache {
             };
             let answer = match self.judge(table, node, &mut journey, carried) {
                 Next::Ended(answer) => answer,
-                Next::NextReader | Next::Again | Next::Pause => self.travel(journey).await,
+                Next::Elsewhere | Next::Again | Next::Pause => self.travel(journey).await,
             };
             answers.push((place, answer));
         }
@@ -180,7 +180,7 @@ impl Cache {
                 };
                 match self.judge(&table, *node, &mut journey, carried) {
                     Next::Ended(answer) => return answer,
-                    Next::NextReader => {}
+                    Next::Elsewhere => {}
                     Next::Again => continue 'routed,
                     Next::Pause => break,
                 }
@@ -222,7 +222,7 @@ impl Cache {
             }
             Carried::Not(CallError::NotExecuted(detail)) => {
                 journey.reason = detail;
-                Next::NextReader
+                Next::Elsewhere
             }
             Carried::Not(CallError::Unknown(detail)) => journey.unsure(detail),
         }
@@ -272,7 +272,7 @@ impl Journey {
         self.unsure |= action.is_write();
         self.reason = detail;
         if action.is_repeatable() {
-            Next::NextReader
+            Next::Elsewhere
         } else {
             Next::Ended(self.outcome_unknown())
         }

@@ -8,11 +8,15 @@ use cluster::{NodeIndex, Routing};
 use super::Options;
 use super::lane::{Lane, Ways};
 
+/// Frames of writes under way to one owner: it waits for its replicas, and has time for another one meanwhile.
+const WRITES_AT_ONCE: usize = 2;
+
 /// The ring a master routes by, with a way to each owner; made anew for each ring.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) routing: Arc<Routing>,
     lanes: Vec<Option<Lanes>>,
+    names: Vec<Arc<str>>,
 }
 
 /// Ways to one owner: a write waits for replicas, and reads must not wait behind it.
@@ -24,17 +28,19 @@ struct Lanes {
 
 impl Table {
     pub(super) fn new(routing: Arc<Routing>, options: Options, ways: &Arc<Ways>) -> Self {
-        let open = |owner: &cluster::Owner, deadline: Duration| {
-            Lane::open(owner.clone(), Arc::clone(&routing), deadline, Arc::clone(ways))
+        let open = |owner: &cluster::Owner, deadline: Duration, at_once: usize| {
+            Lane::open(owner.clone(), Arc::clone(&routing), deadline, at_once, Arc::clone(ways))
         };
         let lanes = routing.nodes().map(|index| {
             routing.node(index).map(|owner| Lanes {
-                reads: open(owner, options.read_patience),
-                writes: open(owner, options.deadline),
+                reads: open(owner, options.read_patience, 1),
+                writes: open(owner, options.deadline, WRITES_AT_ONCE),
             })
         });
+        let names = routing.nodes().map(|index| routing.name(index).map_or("", |id| id.as_str()).into());
         Self {
             lanes: lanes.collect(),
+            names: names.collect(),
             routing: Arc::clone(&routing),
         }
     }
@@ -47,6 +53,6 @@ impl Table {
 
     /// The name of an owner.
     pub(super) fn name(&self, owner: NodeIndex) -> Arc<str> {
-        self.routing.name(owner).map_or("", |id| id.as_str()).into()
+        self.names.get(owner.get()).map_or_else(|| "".into(), Arc::clone)
     }
 }

@@ -10,9 +10,12 @@ use store::cache::Key;
 /// Loads remembered; above that, everybody loads.
 const MAX_LOADS: usize = 65_536;
 
+/// Namespace and key.
+type Name = (Box<str>, Box<str>);
+
 /// The loads under way, with the time until which others wait for each.
 #[derive(Debug, Default)]
-pub(super) struct Loads(Mutex<HashMap<(Box<str>, Box<str>), u64>>);
+pub(super) struct Loads(Mutex<HashMap<Name, u64>>);
 
 impl Loads {
     /// Whether the caller is the one who loads.

@@ -13,7 +13,7 @@ use store::cache::{Key, RecordState};
 use tokio::time::{Instant, sleep};
 
 use super::clients::read_through;
-use super::model::SKEW;
+use super::history::SKEW;
 use super::node::Life;
 use super::world::World;
 
@@ -26,7 +26,9 @@ pub(crate) async fn stable(world: &Arc<World>) {
     while world.failure().is_none() {
         let Err(reason) = is_stable(world) else { return };
         if Instant::now() > until {
-            world.fail(format!("the ring is not stable {HEALS_WITHIN:?} after the last fault: {reason}"));
+            world.fail(format!(
+                "the ring is not stable {HEALS_WITHIN:?} after the last fault: {reason}"
+            ));
             return;
         }
         sleep(Duration::from_millis(50)).await;
@@ -84,7 +86,9 @@ pub(crate) fn copies(world: &World) {
             let places: Vec<String> = owners.iter().map(|life| life.place.to_string()).collect();
             world.fail(format!("the owners {places:?} of {key} hold {held:?}"));
         }
-        let strangers = lives.iter().filter(|life| !owners.iter().any(|owner| owner.boot_id == life.boot_id));
+        let strangers = lives
+            .iter()
+            .filter(|life| !owners.iter().any(|owner| owner.boot_id == life.boot_id));
         for life in strangers {
             let held = held_at_all(life, &key);
             if held.is_some() && routing.serves(&life.id, life.boot_id) {

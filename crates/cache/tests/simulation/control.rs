@@ -59,7 +59,11 @@ impl Control {
 
     pub(crate) fn registered(&self) -> BTreeMap<NodeId, Member> {
         let state = self.state.lock();
-        state.registered.iter().map(|(id, (member, _))| (id.clone(), member.clone())).collect()
+        state
+            .registered
+            .iter()
+            .map(|(id, (member, _))| (id.clone(), member.clone()))
+            .collect()
     }
 
     pub(crate) fn drains(&self) -> BTreeMap<NodeId, BootId> {
@@ -91,7 +95,10 @@ impl Control {
     /// Ends the leases that were not kept alive.
     pub(crate) fn expire_leases(&self) {
         let now = Instant::now();
-        self.state.lock().registered.retain(|_, (_, kept)| now.duration_since(*kept) < LEASE);
+        self.state
+            .lock()
+            .registered
+            .retain(|_, (_, kept)| now.duration_since(*kept) < LEASE);
     }
 
     pub(crate) fn ask_drain(&self, id: NodeId, boot_id: BootId) {
@@ -158,7 +165,11 @@ impl NodeRings {
             revisions.until(|latest| *latest > known).await;
             {
                 let random = &self.world.random;
-                let delay = if random.chance(100) { random.millis(50, 600) } else { random.millis(1, 15) };
+                let delay = if random.chance(100) {
+                    random.millis(50, 600)
+                } else {
+                    random.millis(1, 15)
+                };
                 tokio::time::sleep(delay).await;
                 self.world.control_reachable(self.place).await;
                 let known = self.known.borrow().0;
@@ -178,7 +189,8 @@ impl NodeRings {
                 return;
             }
             if known.1.epoch() > routing.epoch() {
-                self.world.fail(format!("{} went back to epoch {}", self.place, routing.epoch()));
+                self.world
+                    .fail(format!("{} went back to epoch {}", self.place, routing.epoch()));
             }
             *known = (revision, routing);
         });

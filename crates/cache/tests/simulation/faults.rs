@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::freeze::Freeze;
-use super::model::SKEW;
+use super::history::SKEW;
 use super::world::{Place, World};
 
 /// One thing that goes wrong, and is over some time later.
@@ -46,18 +46,32 @@ impl Fault {
     /// Any.
     pub(crate) fn any(world: &World) -> Self {
         let random = &world.random;
-        let lives: Vec<u8> = world.auxiliaries.lock().iter().filter(|(_, slot)| slot.life.is_some()).map(|(n, _)| *n).collect();
+        let lives: Vec<u8> = world
+            .auxiliaries
+            .lock()
+            .iter()
+            .filter(|(_, slot)| slot.life.is_some())
+            .map(|(n, _)| *n)
+            .collect();
         let masters: Vec<u8> = world.masters.lock().keys().copied().collect();
         let (number, master) = (*random.pick(&lives), *random.pick(&masters));
         let auxiliary = Place::Auxiliary(number);
-        let lasts = if random.chance(500) { random.millis(50, 2_000) } else { random.millis(2_000, 9_000) };
-        match random.between(0, 13) {
+        let lasts = if random.chance(500) {
+            random.millis(50, 2_000)
+        } else {
+            random.millis(2_000, 9_000)
+        };
+        let dice = match world.mutant.shows_after() {
+            Some(dice) if random.chance(700) => dice,
+            _ => random.between(0, 14),
+        };
+        match dice {
             0 | 1 => Self::Kill {
                 number,
                 away: lasts,
                 with_backup: random.chance(500),
             },
-            2 => Self::Kill {
+            2 | 13 => Self::Kill {
                 number,
                 away: random.millis(0, 50),
                 with_backup: random.chance(500),
@@ -69,7 +83,10 @@ impl Fault {
             },
             7 => Self::KillMaster { number: master },
             8 | 9 => {
-                let others = lives.iter().map(|other| Place::Auxiliary(*other)).chain(masters.iter().map(|m| Place::Master(*m)));
+                let others = lives
+                    .iter()
+                    .map(|other| Place::Auxiliary(*other))
+                    .chain(masters.iter().map(|m| Place::Master(*m)));
                 let others: Vec<Place> = others.chain([Place::Leader]).filter(|other| *other != auxiliary).collect();
                 let other = *random.pick(&others);
                 let both = [(auxiliary, other), (other, auxiliary)];
@@ -81,7 +98,10 @@ impl Fault {
                 Self::Cut { links, lasts }
             }
             10 => {
-                let others = lives.iter().filter(|other| **other != number).map(|other| Place::Auxiliary(*other));
+                let others = lives
+                    .iter()
+                    .filter(|other| **other != number)
+                    .map(|other| Place::Auxiliary(*other));
                 let masters = masters.iter().map(|master| Place::Master(*master));
                 let others = others.chain(masters).chain([Place::Leader]);
                 Self::Cut {
@@ -90,7 +110,11 @@ impl Fault {
                 }
             }
             11 => Self::CutControl {
-                place: if random.chance(500) { auxiliary } else { Place::Master(master) },
+                place: if random.chance(500) {
+                    auxiliary
+                } else {
+                    Place::Master(master)
+                },
                 lasts,
             },
             12 => Self::Loss {
@@ -99,7 +123,11 @@ impl Fault {
             },
             _ if random.chance(500) => Self::NoLeader { lasts },
             _ => Self::Clock {
-                place: if random.chance(300) { auxiliary } else { Place::Master(master) },
+                place: if random.chance(300) {
+                    auxiliary
+                } else {
+                    Place::Master(master)
+                },
                 micros: random.between(0, SKEW - 50_000) as i64 - (SKEW as i64 - 50_000) / 2,
             },
         }
@@ -109,7 +137,11 @@ impl Fault {
     pub(crate) async fn strike(self, world: &Arc<World>, leader: &Freeze) {
         world.tell(|| format!("FAULT {self:?}"));
         match self {
-            Self::Kill { number, away, with_backup } => {
+            Self::Kill {
+                number,
+                away,
+                with_backup,
+            } => {
                 world.kill_auxiliary(number);
                 sleep(away).await;
                 let backup = world.auxiliaries.lock()[&number].backup.clone();
@@ -141,12 +173,18 @@ impl Fault {
             Self::CutControl { place, lasts } => {
                 world.links.modify(|links| links.without_control.extend([place]));
                 sleep(lasts).await;
-                world.links.modify(|links| links.without_control.retain(|other| *other != place));
+                world
+                    .links
+                    .modify(|links| links.without_control.retain(|other| *other != place));
             }
             Self::Loss { per_mille, lasts } => {
-                world.links.modify(|links| (links.loss, links.replays) = (per_mille, per_mille / 2));
+                world
+                    .links
+                    .modify(|links| (links.loss, links.replays) = (per_mille, per_mille / 2));
                 sleep(lasts).await;
-                world.links.modify(|links| (links.loss, links.replays) = (0, links.usual_replays));
+                world
+                    .links
+                    .modify(|links| (links.loss, links.replays) = (0, links.usual_replays));
             }
             Self::Clock { place, micros } => {
                 let ahead: Option<Arc<AtomicI64>> = match place {

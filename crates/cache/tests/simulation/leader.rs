@@ -76,7 +76,11 @@ impl<'a> Term<'a> {
         let routing = self.world.control.routing();
         let lapsed: Vec<_> = routing.nodes().filter_map(|node| routing.node(node)).collect();
         let mut lives: BTreeMap<NodeId, _> = lapsed.iter().map(|owner| (owner.id.clone(), owner.boot_id)).collect();
-        lives.extend(std::mem::take(&mut targets).into_iter().map(|(id, member)| (id, member.boot_id)));
+        lives.extend(
+            std::mem::take(&mut targets)
+                .into_iter()
+                .map(|(id, member)| (id, member.boot_id)),
+        );
         self.health.retain(|id, _| lives.contains_key(id));
         let mut silent = Vec::new();
         for (id, boot_id) in lives {
@@ -92,9 +96,8 @@ impl<'a> Term<'a> {
                 Place::Auxiliary(number) => self.world.life(number),
                 _ => None,
             };
-            let answers = life.filter(|life| {
-                life.boot_id == boot_id && life.freeze.is_running() && self.world.talks(Place::Leader, place)
-            });
+            let answers =
+                life.filter(|life| life.boot_id == boot_id && life.freeze.is_running() && self.world.talks(Place::Leader, place));
             if let Some(life) = answers {
                 health.answered(Some(Report {
                     epoch: life.owner.epoch(),
@@ -130,12 +133,21 @@ impl<'a> Term<'a> {
             let seen = self.see(record.as_ref());
             let moot: Vec<NodeId> = moot(record.as_ref(), &seen).into_iter().filter_map(drained).collect();
             self.world.control.dismiss(&moot, false);
-            let Some(step) = next(record.as_ref(), &seen, self.policy) else { return };
+            let Some(step) = next(record.as_ref(), &seen, self.policy) else {
+                return;
+            };
             self.world.tell(|| {
                 let written = &step.record;
-                format!("ring {} {}: {} ({})", written.epoch, written.phase.as_str(), names(written), step.cause)
+                format!(
+                    "ring {} {}: {} ({})",
+                    written.epoch,
+                    written.phase.as_str(),
+                    names(written),
+                    step.cause
+                )
             });
-            self.world.mark(("ring", step.record.epoch.0, step.record.phase.as_str(), names(&step.record)));
+            self.world
+                .mark(("ring", step.record.epoch.0, step.record.phase.as_str(), names(&step.record)));
             let rebalance = step.answers.contains(&Request::Rebalance);
             let drains: Vec<NodeId> = step.answers.into_iter().filter_map(drained).collect();
             self.world.control.dismiss(&drains, rebalance);

@@ -1,6 +1,11 @@
 //! The whole protocol of the cache under faults: the real masters' front, the real owners with their stores, the real range
 //! sync and the real changes of the ring, in one thread, on simulated networks, clocks and control stores, driven by a seed.
 //!
+//! What must hold is in `model` and `checks`. One exception: a read is answered late in the sense of an older value when the
+//! auxiliary that answers has been put out of the ring but lives, and neither it nor the master that asks has heard of that
+//! (a link is cut, or a node is stopped). It lasts as long as the news takes to one of the two; writes are never
+//! acknowledged that way, for the other owners refuse them.
+//!
 //! `CACHE_SIM_SEED=7` runs one seed and tells what happens; `CACHE_SIM_SEEDS=20000` runs so many in each test.
 
 mod checks;
@@ -8,6 +13,8 @@ mod clients;
 mod control;
 mod faults;
 mod freeze;
+mod history;
+mod intent;
 mod leader;
 mod model;
 mod mutant;
@@ -32,13 +39,18 @@ fn survive(scenario: Scenario, first: u64) {
         assert_eq!(run.broken, None, "seed {seed}");
         return;
     }
-    let (mut reads, mut broken) = (0, Vec::new());
+    let (mut reads, mut excused, mut broken) = (0, 0, Vec::new());
     for seed in first..first + number("CACHE_SIM_SEEDS").unwrap_or(SEEDS) {
         let run = run(scenario, seed, Mutant::None, false);
         broken.extend(run.broken.map(|what| format!("seed {seed}: {what}")));
         reads += run.reads;
+        excused += run.excused;
     }
-    println!("{reads} reads");
+    println!("{reads} reads, {excused} of them behind");
+    assert!(
+        excused * 10_000 <= reads,
+        "reads may be behind only while nodes hear of a change"
+    );
     if let Some(one) = broken.first() {
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         let seed = one.split([' ', ':']).nth(1).unwrap_or_default();

@@ -1,103 +1,12 @@
 //! What clients know: every write with its version, and from that, what reads may say.
 //!
-//! Versions order the writes of a key. An acknowledged write has a known version; a delete lies between two, for its answer
-//! does not tell. `floor` is the newest version that was certainly acknowledged: a read that begins then must find that
-//! version or a newer one; nothing at all only if a delete or the end of a life time can explain it.
+//! Versions order the writes of a key, and an acknowledged write has a known one. `floor` is the newest version that was
+//! certainly acknowledged: a read that begins then must find that version or a newer one; nothing at all only if a delete or
+//! the end of a life time can explain it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 
-use super::world::BEGIN;
-
-/// How far clocks are off at most, in microseconds.
-pub(crate) const SKEW: u64 = 250_000;
-/// 2024-01-01T00:00:00Z, from which stamps count.
-const STAMPS_BEGIN: u64 = 1_704_067_200_000_000;
-
-/// What a write does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Change {
-    Put { value: String, expires_at_ms: u64 },
-    Touch { expires_at_ms: u64 },
-    Delete,
-    Incr,
-}
-
-impl Change {
-    const fn expires_at_ms(&self) -> u64 {
-        match self {
-            Self::Put { expires_at_ms, .. } | Self::Touch { expires_at_ms } => *expires_at_ms,
-            _ => 0,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Under way, or its outcome is not known.
-    Open,
-    Acknowledged,
-    /// Certainly not executed.
-    Failed,
-}
-
-#[derive(Debug, Clone)]
-struct Write {
-    change: Change,
-    fate: Fate,
-    era: u32,
-    version: Option<u64>,
-    /// The latest stamp it can have.
-    latest: Option<u64>,
-    seen: bool,
-}
-
-/// One key.
-#[derive(Debug, Default)]
-struct History {
-    floor: u64,
-    writes: Vec<Write>,
-    /// Which value a version belongs to.
-    values: BTreeMap<u64, String>,
-    /// How often the floor went down, see [`Model::acknowledge`].
-    turn: u32,
-    /// Acknowledged writes under a condition: the version they replaced, and their own.
-    swaps: Vec<(u32, u64, u64)>,
-    /// Acknowledged increments, and those that may have been executed.
-    counted: u64,
-    at_most: u64,
-    sums: BTreeSet<(u32, i64)>,
-}
-
-impl History {
-    /// Whether the write of this version, or one that may have come right behind it, has expired.
-    fn has_expired(&self, version: u64, now_us: u64) -> bool {
-        let expired = |write: &Write| {
-            let at_ms = write.change.expires_at_ms();
-            let latest = write.version.or(write.latest.map(stamp)).unwrap_or(u64::MAX);
-            write.fate != Fate::Failed && at_ms != 0 && at_ms * 1_000 <= now_us + SKEW && latest >= version
-        };
-        self.writes.iter().any(expired)
-    }
-}
-
-/// An operation that has begun.
-#[derive(Debug, Clone)]
-pub(crate) struct Token {
-    key: String,
-    write: Option<usize>,
-    floor: u64,
-    counted: u64,
-    era: u32,
-    began_us: u64,
-    turn: u32,
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at {})", self.key, self.floor)
-    }
-}
+use super::history::{Change, Fate, History, SKEW, Token, Write, stamp};
 
 /// What may still be there after everything was restarted: floors and counts at a moment.
 #[derive(Debug, Default, Clone)]
@@ -114,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) acknowledged: u64,
     pub(crate) failed: u64,
     pub(crate) unknown: u64,
+    /// Reads that were behind, and may be.
+    pub(crate) excused: u64,
 }
 
 pub(crate) type Verdict = Result<(), String>;
@@ -166,12 +77,38 @@ impl Model {
         self.keys.get(key).map_or(0, |history| history.floor)
     }
 
-    /// A write was acknowledged; deletes do not say under which version.
+    /// An auxiliary carried out a delete that a master had sent.
+    pub(crate) fn deleted(&mut self, key: &str, master: u8, version: u64, now_us: u64) {
+        let history = self.keys.entry(key.to_owned()).or_default();
+        history.deletes.push((master, version, now_us));
+    }
+
+    /// A delete was acknowledged. Its version is that of one of those its master has sent since it began.
+    pub(crate) fn acknowledge_delete(&mut self, token: &Token, master: u8, replaced: Option<u64>, now_us: u64) -> Verdict {
+        let deletes = self.keys.get(&token.key).map_or(&[][..], |history| &history.deletes);
+        let mine = deletes
+            .iter()
+            .filter(|(through, _, at)| *through == master && *at >= token.began_us);
+        let versions = mine.map(|(_, version, _)| *version);
+        let (least, most) = (versions.clone().min(), versions.max());
+        if least == most {
+            return self.acknowledge(token, least, replaced, now_us);
+        }
+        self.acknowledge(token, None, None, now_us)?;
+        if let (true, Some(history)) = (self.binds(token), self.keys.get_mut(&token.key)) {
+            history.floor = history.floor.max(least.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// A write was acknowledged.
     pub(crate) fn acknowledge(&mut self, token: &Token, version: Option<u64>, replaced: Option<u64>, now_us: u64) -> Verdict {
         let (era, lenient) = (self.era, self.lenient);
         self.acknowledged += 1;
         let history = self.keys.entry(token.key.clone()).or_default();
-        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else { return Ok(()) };
+        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else {
+            return Ok(());
+        };
         write.fate = Fate::Acknowledged;
         write.latest = Some(now_us + SKEW);
         write.version = version;
@@ -187,15 +124,27 @@ impl Model {
         };
         let key = &token.key;
         // A touch that changes nothing may have been told from another one by nobody.
-        let is_touch = matches!(write.change, Change::Touch { .. });
+        let is_touch = matches!(write.change, Change::Touch { .. } | Change::Delete);
         if (version < token.floor && !history.has_expired(token.floor, now_us)) || (version == token.floor && !is_touch) {
-            return Err(format!("a write of {key} was acknowledged as {version}, after {} had been", token.floor));
+            return Err(format!(
+                "a write of {key} was acknowledged as {version}, after {} had been",
+                token.floor
+            ));
         }
-        if let Some((_, from, to)) = history.swaps.iter().find(|(of, from, to)| *of == era && *from < version && version < *to) {
-            return Err(format!("{key}: {version} was acknowledged, and {to} as the direct successor of {from}"));
+        if let Some((_, from, to)) = history
+            .swaps
+            .iter()
+            .find(|(of, from, to)| *of == era && *from < version && version < *to)
+        {
+            return Err(format!(
+                "{key}: {version} was acknowledged, and {to} as the direct successor of {from}"
+            ));
         }
         if let Some(replaced) = replaced {
-            let between = |write: &&Write| write.era == era && write.version.is_some_and(|other| replaced < other && other < version);
+            let is_over =
+                |write: &Write| matches!(write.change.expires_at_ms(), at_ms if at_ms != 0 && at_ms * 1_000 <= now_us + SKEW);
+            let lies_between = |other| replaced < other && other < version;
+            let between = |write: &&Write| write.era == era && write.version.is_some_and(lies_between) && !is_over(write);
             if let Some(other) = history.writes.iter().find(between) {
                 return Err(format!("{key}: {version} replaced {replaced}, between them lies {other:?}"));
             }
@@ -204,6 +153,7 @@ impl Model {
         if version < history.floor && history.has_expired(history.floor, now_us) {
             // What expired keeps no older stamp out.
             history.turn += 1;
+            history.swaps.clear();
             history.floor = version;
         }
         history.floor = history.floor.max(version);
@@ -221,10 +171,15 @@ impl Model {
     }
 
     fn check_sum(&self, token: &Token, sum: i64) -> Verdict {
-        let Some(history) = self.keys.get(&token.key) else { return Ok(()) };
+        let Some(history) = self.keys.get(&token.key) else {
+            return Ok(());
+        };
         let (least, most) = (token.counted as i64, history.at_most as i64);
         if sum > most || (sum < least && self.binds(token)) {
-            return Err(format!("{} is {sum}, after {least} acknowledged increments of {most}", token.key));
+            return Err(format!(
+                "{} is {sum}, after {least} acknowledged increments of {most}",
+                token.key
+            ));
         }
         Ok(())
     }
@@ -233,13 +188,18 @@ impl Model {
     pub(crate) fn fail(&mut self, token: &Token) -> Verdict {
         self.failed += 1;
         let history = self.keys.entry(token.key.clone()).or_default();
-        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else { return Ok(()) };
+        let Some(write) = token.write.and_then(|write| history.writes.get_mut(write)) else {
+            return Ok(());
+        };
         write.fate = Fate::Failed;
         if write.change == Change::Incr {
             history.at_most -= 1;
         }
         match write.seen {
-            true => Err(format!("{}: {write:?} was read, and then said not to have been executed", token.key)),
+            true => Err(format!(
+                "{}: {write:?} was read, and then said not to have been executed",
+                token.key
+            )),
             false => Ok(()),
         }
     }
@@ -268,7 +228,9 @@ impl Model {
         };
         write.seen = true;
         if write.fate == Fate::Failed {
-            return Err(format!("{key}: {value} was said not to have been executed, and is there as {version}"));
+            return Err(format!(
+                "{key}: {value} was said not to have been executed, and is there as {version}"
+            ));
         }
         let known = history.values.entry(version).or_insert_with(|| value.to_owned());
         if known != value && !lenient {
@@ -286,9 +248,16 @@ impl Model {
     }
 
     fn check_floor(&self, token: &Token, version: u64, now_us: u64) -> Verdict {
-        let has_expired = || self.keys.get(&token.key).is_some_and(|history| history.has_expired(token.floor, now_us));
+        let has_expired = || {
+            self.keys
+                .get(&token.key)
+                .is_some_and(|history| history.has_expired(token.floor, now_us))
+        };
         if version < token.floor && self.binds(token) && !has_expired() {
-            return Err(format!("{} is {version}, and {} had been acknowledged", token.key, token.floor));
+            return Err(format!(
+                "{} is {version}, and {} had been acknowledged",
+                token.key, token.floor
+            ));
         }
         Ok(())
     }
@@ -299,7 +268,9 @@ impl Model {
         if token.floor == 0 || !self.binds(token) {
             return Ok(());
         }
-        let Some(history) = self.keys.get(&token.key) else { return Ok(()) };
+        let Some(history) = self.keys.get(&token.key) else {
+            return Ok(());
+        };
         let now_stamp = stamp(now_us) + SKEW;
         let explains = |write: &Write| {
             let latest = write.version.or(write.latest.map(stamp)).unwrap_or(now_stamp);
@@ -315,7 +286,12 @@ impl Model {
 
     /// What is certain now.
     pub(crate) fn save(&self) -> Saved {
-        Saved(self.keys.iter().map(|(key, history)| (key.clone(), (history.floor, history.counted))).collect())
+        Saved(
+            self.keys
+                .iter()
+                .map(|(key, history)| (key.clone(), (history.floor, history.counted)))
+                .collect(),
+        )
     }
 
     /// Everything was restarted from backups that are not older than `saved`.
@@ -330,9 +306,3 @@ impl Model {
         self.keys.keys().cloned().collect()
     }
 }
-
-const fn stamp(us_since_1970: u64) -> u64 {
-    us_since_1970.saturating_sub(STAMPS_BEGIN)
-}
-
-const _: () = assert!(BEGIN.as_micros() as u64 > STAMPS_BEGIN);

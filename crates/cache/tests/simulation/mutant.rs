@@ -63,6 +63,15 @@ impl Mutant {
         }
     }
 
+    /// The fault (its number among all) that brings it to light, so that it need not be waited for.
+    pub(crate) const fn shows_after(self) -> Option<u64> {
+        match self {
+            Self::IgnoresLives => Some(2),
+            Self::ForgetsDeletes => Some(12),
+            _ => None,
+        }
+    }
+
     /// Whether the leader takes everybody for synced.
     pub(crate) fn believes_synced(self) -> bool {
         self == Self::Hurries

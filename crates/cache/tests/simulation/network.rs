@@ -113,7 +113,7 @@ impl Fate {
         let dice = random.next();
         let coin = |bit: u32| dice >> bit & 1 == 1;
         let delay = |number: u64| {
-            let slow = if number % 64 == 0 { 40 } else { 0 };
+            let slow = if number.is_multiple_of(64) { 40 } else { 0 };
             Duration::from_millis(number / 64 % 3 + slow)
         };
         Self {
@@ -163,7 +163,9 @@ impl Frame {
         }
         let Place::Auxiliary(number) = self.to else { return None };
         let Some(life) = world.life(number) else {
-            return fate.heard.then(|| Err(CallError::NotExecuted("nobody listens there".to_owned())));
+            return fate
+                .heard
+                .then(|| Err(CallError::NotExecuted("nobody listens there".to_owned())));
         };
         if let Some(late) = fate.again {
             let again = self.clone();
@@ -202,9 +204,12 @@ impl Frame {
         if let Ok(answer) = &answer {
             super::spy::look(self, answer);
         }
-        self.world.mark((self.from, self.to, self.call.kind as u8, self.call.epoch.0, answer.is_ok()));
+        self.world
+            .mark((self.from, self.to, self.call.kind as u8, self.call.epoch.0, answer.is_ok()));
         Some(answer.map_err(|refused| match refused {
-            Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) | Refused::Overtaken => CallError::Refused(refused.to_string()),
+            Refused::OtherLife { .. } | Refused::OtherEpoch { .. } | Refused::Stranger(_) | Refused::Overtaken => {
+                CallError::Refused(refused.to_string())
+            }
             other => CallError::Failed(ErrorCode::Internal, other.to_string()),
         }))
     }

@@ -83,7 +83,15 @@ impl World {
             ..OwnerOptions::default()
         };
         let me = Identity { id: id.clone(), boot_id };
-        let owner = Owner::new(me, store, wire, Arc::clone(&rings) as _, self.clock(&ahead), options, &Registry::new());
+        let owner = Owner::new(
+            me,
+            store,
+            wire,
+            Arc::clone(&rings) as _,
+            self.clock(&ahead),
+            options,
+            &Registry::new(),
+        );
         let member = Member {
             id: id.clone(),
             role: Role::Auxiliary,
@@ -135,7 +143,13 @@ impl World {
         let (place, freeze) = (Place::Master(number), Freeze::new());
         let rings = NodeRings::new(self, place, &freeze);
         let wire = Wire::new(self, place, &freeze);
-        let cache = Cache::new(wire, Arc::clone(&rings) as _, self.clock(ahead), FrontOptions::default(), &Registry::new());
+        let cache = Cache::new(
+            wire,
+            Arc::clone(&rings) as _,
+            self.clock(ahead),
+            FrontOptions::default(),
+            &Registry::new(),
+        );
         let pings = Arc::<Pings>::default();
         self.spawn(&freeze, Arc::clone(&rings).follow());
         self.spawn(&freeze, ping(Arc::clone(self), place, Arc::clone(&pings)));
@@ -159,7 +173,11 @@ impl World {
 
     /// Every auxiliary that lives, stopped or not.
     pub(crate) fn lives(&self) -> Vec<Arc<Life>> {
-        self.auxiliaries.lock().values().filter_map(|slot| slot.life.clone()).collect()
+        self.auxiliaries
+            .lock()
+            .values()
+            .filter_map(|slot| slot.life.clone())
+            .collect()
     }
 
     pub(crate) fn master(&self, number: u8) -> Master {
@@ -234,11 +252,22 @@ async fn keep_lease(world: Arc<World>, place: Place, member: Member) {
 }
 
 impl World {
+    /// Whether an auxiliary is none in the ring that is in force.
+    pub(crate) fn is_lost(&self, id: &str) -> bool {
+        let routing = self.control.routing();
+        let lives = self.lives().into_iter().filter(|life| life.id.as_str() == id);
+        !lives.into_iter().any(|life| routing.serves(&life.id, life.boot_id))
+    }
+
     /// Whether a node answers pings.
     pub(crate) fn is_running(&self, place: Place) -> bool {
         match place {
             Place::Auxiliary(number) => self.life(number).is_some_and(|life| life.freeze.is_running()),
-            Place::Master(number) => self.masters.lock().get(&number).is_some_and(|master| master.freeze.is_running()),
+            Place::Master(number) => self
+                .masters
+                .lock()
+                .get(&number)
+                .is_some_and(|master| master.freeze.is_running()),
             Place::Leader => true,
         }
     }

@@ -10,9 +10,10 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::checks;
-use super::clients::{Clients, Workload};
+use super::clients::Clients;
 use super::faults::{Errand, Fault};
 use super::freeze::Freeze;
+use super::intent::Workload;
 use super::leader::lead;
 use super::mutant::Mutant;
 use super::node::Auxiliary;
@@ -33,6 +34,8 @@ pub(crate) struct Run {
     pub(crate) broken: Option<String>,
     pub(crate) trace: u64,
     pub(crate) reads: u64,
+    /// Those that were behind, and may be.
+    pub(crate) excused: u64,
 }
 
 /// Runs one seed.
@@ -46,7 +49,8 @@ pub(crate) fn run(scenario: Scenario, seed: u64, mutant: Mutant, verbose: bool) 
         let world = World::new(seed, mutant, verbose);
         play(scenario, &world).await;
         let model = world.model.lock();
-        let (reads, acknowledged, failed, unknown) = (model.reads, model.acknowledged, model.failed, model.unknown);
+        let (reads, excused) = (model.reads, model.excused);
+        let (acknowledged, failed, unknown) = (model.acknowledged, model.failed, model.unknown);
         drop(model);
         world.tell(|| format!("{reads} reads, {acknowledged} writes acknowledged, {failed} refused, {unknown} unknown"));
         world.end();
@@ -54,6 +58,7 @@ pub(crate) fn run(scenario: Scenario, seed: u64, mutant: Mutant, verbose: bool) 
             broken: world.failure(),
             trace: world.trace_hash(),
             reads,
+            excused,
         }
     })
 }
@@ -93,7 +98,7 @@ async fn play(scenario: Scenario, world: &Arc<World>) {
         keys: random.between(20, 150),
         counters: 5,
         clients: random.between(3, 8),
-        pause_ms: *random.pick(&[20, 200, 800]),
+        pause_ms: *random.pick(&[20, 150, 600]),
     };
     let clients = Clients::start(world, workload);
     clients.write_all().await;
@@ -159,7 +164,9 @@ async fn round(scenario: Scenario, world: &Arc<World>, clients: &Clients, leader
 
 async fn many(world: &Arc<World>, leader: &Freeze) {
     let count = world.random.between(2, 4);
-    let faults: Vec<_> = (0..count).map(|_| (world.random.millis(0, 4_000), Fault::any(world))).collect();
+    let faults: Vec<_> = (0..count)
+        .map(|_| (world.random.millis(0, 4_000), Fault::any(world)))
+        .collect();
     join_all(faults.into_iter().map(|(wait, fault)| async move {
         sleep(wait).await;
         fault.strike(world, leader).await;

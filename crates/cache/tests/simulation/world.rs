@@ -37,7 +37,11 @@ impl Place {
 
     pub(crate) fn of(id: &NodeId) -> Self {
         let number = id.as_str()[1..].parse().expect("nodes here are named by number");
-        if id.as_str().starts_with('a') { Self::Auxiliary(number) } else { Self::Master(number) }
+        if id.as_str().starts_with('a') {
+            Self::Auxiliary(number)
+        } else {
+            Self::Master(number)
+        }
     }
 }
 

@@ -154,10 +154,8 @@ impl Model {
             condition,
         } = touch;
         let touched = Ok(Some(Stored { version, created: false }));
-        match self.live.get(&key) {
-            None if matches!(condition, Condition::None | Condition::Absent) => return Ok(None),
-            Some(held) if held.version == version && held.lifetime == lifetime => return touched,
-            _ => {}
+        if !self.live.contains_key(&key) && matches!(condition, Condition::None | Condition::Absent) {
+            return Ok(None);
         }
         if let Some(held) = self.admit(key, version, condition)? {
             self.set(
