@@ -15,6 +15,8 @@ pub(crate) struct Workload {
     pub(crate) clients: u64,
     /// Longest pause between two operations of a client, in milliseconds.
     pub(crate) pause_ms: u64,
+    /// Operations, per thousand, that go to a few keys.
+    pub(crate) heat: u64,
 }
 
 /// Something a client is about to do.
@@ -57,8 +59,7 @@ impl Intent {
                 },
             };
         }
-        // A third of all goes to a few keys.
-        let number = if random.chance(330) {
+        let number = if random.chance(workload.heat) {
             random.between(0, 3)
         } else {
             random.between(0, workload.keys - 1)

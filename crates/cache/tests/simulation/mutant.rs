@@ -6,7 +6,7 @@ use api::cache::ReplicaAnswer;
 use bytes::Bytes;
 use cache::owner::Call;
 use cache::{CallError, Kind};
-use store::cache::RecordState;
+use store::cache::{RecordState, bucket_of};
 
 use super::network::Frame;
 use super::node::Life;
@@ -30,6 +30,21 @@ pub(crate) enum Mutant {
 }
 
 impl Mutant {
+    /// The one that is asked for by name, to replay a seed with it.
+    pub(crate) fn asked_for() -> Self {
+        let name = std::env::var("CACHE_SIM_MUTANT").unwrap_or_default();
+        let all = [
+            Self::LosesReplicas,
+            Self::IgnoresEpochs,
+            Self::IgnoresLives,
+            Self::ForgetsDeletes,
+            Self::Hurries,
+        ];
+        all.into_iter()
+            .find(|mutant| format!("{mutant:?}") == name)
+            .unwrap_or(Self::None)
+    }
+
     /// The answer to a call that is not sent at all.
     pub(crate) fn instead(self, frame: &Frame) -> Option<Result<Bytes, CallError>> {
         let lost = self == Self::LosesReplicas && frame.call.kind == Kind::Replica && frame.to == Place::Auxiliary(1);
@@ -53,10 +68,13 @@ impl Mutant {
                 let mut deleted = Vec::new();
                 store.for_each(|record| {
                     if matches!(record.state, RecordState::Deleted { .. }) {
-                        deleted.push((record.hash(), record.version));
+                        deleted.push(record.hash());
                     }
                 });
-                store.drop_listed(&deleted);
+                for hash in deleted {
+                    let listed = store.list(bucket_of(hash), |other| other == hash, life.member.started_at_ms);
+                    store.drop_listed(&listed);
+                }
                 call
             }
             _ => call,
@@ -70,6 +88,11 @@ impl Mutant {
             Self::ForgetsDeletes => Some(12),
             _ => None,
         }
+    }
+
+    /// Whether it takes many clients on few keys to bring it to light.
+    pub(crate) fn needs_heat(self) -> bool {
+        self == Self::ForgetsDeletes
     }
 
     /// Whether the leader takes everybody for synced.

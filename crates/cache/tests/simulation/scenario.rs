@@ -98,7 +98,16 @@ async fn play(scenario: Scenario, world: &Arc<World>) {
         keys: random.between(20, 150),
         counters: 5,
         clients: random.between(3, 8),
-        pause_ms: *random.pick(&[20, 150, 600]),
+        pause_ms: if world.mutant.needs_heat() {
+            20
+        } else {
+            *random.pick(&[30, 200, 800])
+        },
+        heat: if world.mutant.needs_heat() {
+            950
+        } else {
+            *random.pick(&[330, 330, 900])
+        },
     };
     let clients = Clients::start(world, workload);
     clients.write_all().await;
