@@ -22,6 +22,8 @@ pub enum Kind {
     Digests = 3,
     /// For range sync: [`api::cache::SyncPageRequest`].
     Page = 4,
+    /// Waits until the node has handed over what it applied under earlier rings. No body, no answer.
+    Handover = 5,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             2 => Some(Self::Replica),
             3 => Some(Self::Digests),
             4 => Some(Self::Page),
+            5 => Some(Self::Handover),
             _ => None,
         }
     }

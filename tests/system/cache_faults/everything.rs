@@ -63,7 +63,7 @@ async fn whole_stack_told_to_stop_loses_nothing() {
     // The only backup is the last one.
     let mut stack = Sandbox::raft()
         .workers(0)
-        .set(Role::Auxiliary, "BACKUP_INTERVAL", "1h")
+        .set(Role::Auxiliary, "BACKUP_INTERVAL", "10m")
         .start()
         .await;
     let fault = Fault::begin("SIGTERM of everything, restarted", &stack).await;

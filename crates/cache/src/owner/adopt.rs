@@ -4,6 +4,7 @@
 //! is outdated, and the rest need not travel.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use api::member::Phase;
 use cluster::{Duty, Routing};
@@ -36,7 +37,9 @@ impl Owner {
         let state = Arc::new(self.enter(Arc::clone(&routing)));
         // From here on everything is by the new ring; what waits for replicas by the old one looks again.
         self.gate.serve(Arc::clone(&state));
-        self.taken.lock().retain(|life, _| state.routing.index_of_life(*life).is_some());
+        self.taken
+            .lock()
+            .retain(|life, _| state.routing.index_of_life(*life).is_some());
         self.earlier.lock().push(Arc::clone(&before.open));
         before.over.cancel();
         if before.epoch() == state.epoch() {
@@ -70,12 +73,14 @@ impl Owner {
             Some(Lane::open(to.clone(), routing.epoch(), over.clone(), Arc::clone(&self.ways)))
         };
         let lanes = routing.nodes().map(lane).collect();
+        let heard = routing.nodes().map(|_| AtomicBool::new(false)).collect();
         State {
             routing,
             me,
             lanes,
             over,
             open: Arc::default(),
+            heard,
         }
     }
 }

@@ -98,6 +98,10 @@ impl Owner {
         if state.me.is_none() || plan.primary() != state.me {
             return Outcome::elsewhere("this node does not order the writes of the key");
         }
+        // What its last primary applied comes first: a sum or a condition must not be taken from what was there before.
+        if !state.is_handed_over(hash) {
+            return Outcome::elsewhere("the key's last primary has not handed it over yet");
+        }
         if plan
             .copies
             .iter()

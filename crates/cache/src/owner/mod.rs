@@ -174,7 +174,7 @@ impl Owner {
     }
 
     /// Whether every write that was applied under an earlier ring is where it must be, or given up.
-    fn has_handed_over(&self) -> bool {
+    pub(super) fn has_handed_over(&self) -> bool {
         let mut earlier = self.earlier.lock();
         earlier.retain(|open| Arc::strong_count(open) > 1);
         earlier.is_empty()

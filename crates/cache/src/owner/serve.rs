@@ -1,6 +1,7 @@
 //! Answering calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::cache::{BatchFrame, ReplicaAnswer, ReplicaFrame, SyncDigests, SyncDigestsRequest, SyncPageRequest};
 use api::{BootId, Epoch};
@@ -73,6 +74,7 @@ impl Owner {
             Kind::Replica => self.replica(call.epoch, &body),
             Kind::Digests => self.digests(call.epoch, &body).await,
             Kind::Page => self.page(call.epoch, &body).await,
+            Kind::Handover => self.handed_over(call.epoch).await,
         }
     }
 
@@ -129,9 +131,23 @@ impl Owner {
             self.tell_changes(state);
             Some(answer)
         });
-        let answer = applied.map_err(|ours| self.other_epoch(ours, epoch))?.ok_or(Refused::Overtaken)?;
+        let answer = applied
+            .map_err(|ours| self.other_epoch(ours, epoch))?
+            .ok_or(Refused::Overtaken)?;
         self.metrics.replica_items.inc_by(frame.items.len() as u64);
         postcard::to_stdvec(&answer).map(Bytes::from).map_err(Refused::Unwritable)
+    }
+
+    /// Answers once all that was applied here under earlier rings is where it must be.
+    async fn handed_over(&self, epoch: Epoch) -> Result<Bytes, Refused> {
+        const PAUSE: Duration = Duration::from_millis(2);
+        while self.epoch() == epoch {
+            if self.has_handed_over() {
+                return Ok(Bytes::new());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(self.other_epoch(self.epoch(), epoch))
     }
 
     fn taken_of(&self, life: BootId) -> Arc<Mutex<u64>> {

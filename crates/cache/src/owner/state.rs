@@ -1,6 +1,7 @@
 //! One ring as an owner serves it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::Epoch;
 use api::member::Phase;
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(crate) over: CancellationToken,
     /// Held by every write that was applied under this ring, until all who must have it do.
     pub(crate) open: Arc<()>,
+    /// By node: whether it has handed over what it applied under earlier rings.
+    pub(crate) heard: Vec<AtomicBool>,
 }
 
 impl State {
@@ -30,6 +33,16 @@ impl State {
 
     pub(crate) fn phase(&self) -> Phase {
         self.routing.record().phase
+    }
+
+    /// Whether nobody else may still bring older writes of a key that this node orders the writes of.
+    pub(crate) fn is_handed_over(&self, hash: u64) -> bool {
+        let before = self.routing.predecessor(hash).filter(|before| Some(*before) != self.me);
+        before.is_none_or(|before| {
+            self.heard
+                .get(before.get())
+                .is_some_and(|heard| heard.load(Ordering::Acquire))
+        })
     }
 
     pub(crate) fn lane(&self, node: NodeIndex) -> Option<&Lane> {

@@ -10,6 +10,7 @@ mod pull;
 mod throttle;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use api::cache::SyncProgress;
@@ -42,6 +43,9 @@ impl Owner {
                 if state.phase() == Phase::Moving && state.me.is_some() {
                     self.fetch_all(&state).await;
                 }
+                if state.phase() == Phase::Settling && state.me.is_some() {
+                    self.take_over(&state).await;
+                }
                 std::future::pending::<()>().await;
             };
             tokio::select! {
@@ -51,6 +55,19 @@ impl Owner {
                 () = stop.cancelled() => return,
             }
         }
+    }
+
+    /// Waits until every other node has handed over what it applied before.
+    async fn take_over(&self, state: &Arc<State>) {
+        let others = state.routing.nodes().filter(|node| Some(*node) != state.me && state.routing.is_serving(*node));
+        futures::future::join_all(others.map(|node| async move {
+            while let Err(error) = self.ask_handover(state, node).await {
+                tracing::debug!(from = ?state.routing.name(node), %error, "nothing was handed over");
+                tokio::time::sleep(RETRY).await;
+            }
+            state.heard[node.get()].store(true, Ordering::Release);
+        }))
+        .await;
     }
 
     /// Compares with every source in turn, each as often as it takes.

@@ -61,6 +61,15 @@ impl Owner {
         read(&answer).map(Some)
     }
 
+    /// Returns once a node has handed over what it applied under earlier rings.
+    pub(super) async fn ask_handover(&self, state: &State, node: NodeIndex) -> Result<(), CallError> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let to = state.routing.node(node);
+        let to = to.ok_or_else(|| CallError::NotExecuted("its address is not known yet".to_owned()))?;
+        let called = self.peers.call(to, Kind::Handover, state.epoch(), Bytes::new(), PATIENCE);
+        called.await.map(drop)
+    }
+
     async fn fetch_bucket(
         &self,
         state: &Arc<State>,

@@ -212,14 +212,8 @@ fn learn(world: &World, master: u8, token: &Token, action: &Action, result: Opti
             };
             model.acknowledge(token, Some(*version), replaced, now_us)
         }
-        Outcome::Deleted { .. } => {
-            let replaced = if let Condition::Version(replaced) = condition {
-                Some(replaced)
-            } else {
-                None
-            };
-            model.acknowledge_delete(token, master, replaced, now_us)
-        }
+        // Two deletes under one stamp of two masters are one: their conditions cannot be told apart.
+        Outcome::Deleted { .. } => model.acknowledge_delete(token, master, now_us),
         Outcome::Counter { value, version } => {
             model.counted(token, *value)?;
             model.acknowledge(token, Some(*version), None, now_us)

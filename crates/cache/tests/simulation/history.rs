@@ -48,6 +48,14 @@ pub(super) struct Write {
     pub(super) seen: bool,
 }
 
+impl Write {
+    /// Whether what it wrote has expired, perhaps.
+    pub(super) fn is_over(&self, now_us: u64) -> bool {
+        let at_ms = self.change.expires_at_ms();
+        at_ms != 0 && at_ms * 1_000 <= now_us + SKEW
+    }
+}
+
 /// One key.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -71,9 +79,8 @@ impl History {
     /// Whether the write of this version, or one that may have come right behind it, has expired.
     pub(super) fn has_expired(&self, version: u64, now_us: u64) -> bool {
         let expired = |write: &Write| {
-            let at_ms = write.change.expires_at_ms();
             let latest = write.version.or(write.latest.map(stamp)).unwrap_or(u64::MAX);
-            write.fate != Fate::Failed && at_ms != 0 && at_ms * 1_000 <= now_us + SKEW && latest >= version
+            write.fate != Fate::Failed && write.is_over(now_us) && latest >= version
         };
         self.writes.iter().any(expired)
     }

@@ -84,7 +84,7 @@ impl Model {
     }
 
     /// A delete was acknowledged. Its version is that of one of those its master has sent since it began.
-    pub(crate) fn acknowledge_delete(&mut self, token: &Token, master: u8, replaced: Option<u64>, now_us: u64) -> Verdict {
+    pub(crate) fn acknowledge_delete(&mut self, token: &Token, master: u8, now_us: u64) -> Verdict {
         let deletes = self.keys.get(&token.key).map_or(&[][..], |history| &history.deletes);
         let mine = deletes
             .iter()
@@ -92,7 +92,7 @@ impl Model {
         let versions = mine.map(|(_, version, _)| *version);
         let (least, most) = (versions.clone().min(), versions.max());
         if least == most {
-            return self.acknowledge(token, least, replaced, now_us);
+            return self.acknowledge(token, least, None, now_us);
         }
         self.acknowledge(token, None, None, now_us)?;
         if let (true, Some(history)) = (self.binds(token), self.keys.get_mut(&token.key)) {
@@ -125,7 +125,9 @@ impl Model {
         let key = &token.key;
         // A touch that changes nothing may have been told from another one by nobody.
         let is_touch = matches!(write.change, Change::Touch { .. } | Change::Delete);
-        if (version < token.floor && !history.has_expired(token.floor, now_us)) || (version == token.floor && !is_touch) {
+        let is_over = write.is_over(now_us);
+        let is_late = version < token.floor || (version == token.floor && !is_touch);
+        if is_late && !history.has_expired(token.floor, now_us) {
             return Err(format!(
                 "a write of {key} was acknowledged as {version}, after {} had been",
                 token.floor
@@ -134,18 +136,17 @@ impl Model {
         if let Some((_, from, to)) = history
             .swaps
             .iter()
-            .find(|(of, from, to)| *of == era && *from < version && version < *to)
+            .find(|(of, from, to)| *of == era && *from < version && version < *to && !history.has_expired(*to, now_us))
         {
             return Err(format!(
                 "{key}: {version} was acknowledged, and {to} as the direct successor of {from}"
             ));
         }
         if let Some(replaced) = replaced {
-            let is_over =
-                |write: &Write| matches!(write.change.expires_at_ms(), at_ms if at_ms != 0 && at_ms * 1_000 <= now_us + SKEW);
             let lies_between = |other| replaced < other && other < version;
-            let between = |write: &&Write| write.era == era && write.version.is_some_and(lies_between) && !is_over(write);
-            if let Some(other) = history.writes.iter().find(between) {
+            let between = |write: &&Write| write.era == era && write.version.is_some_and(lies_between) && !write.is_over(now_us);
+            // What has expired already keeps no older stamp out.
+            if let Some(other) = history.writes.iter().find(between).filter(|_| !is_over) {
                 return Err(format!("{key}: {version} replaced {replaced}, between them lies {other:?}"));
             }
             history.swaps.push((era, replaced, version));

@@ -184,6 +184,14 @@ impl Routing {
         Plan { readers, copies }
     }
 
+    /// Who ordered the writes of the key at this place before, while the ring settles: it may have applied some that have
+    /// not arrived elsewhere.
+    #[must_use]
+    pub fn predecessor(&self, hash: u64) -> Option<NodeIndex> {
+        let previous = self.previous.as_ref().filter(|_| self.record.phase == Phase::Settling)?;
+        previous.owners(hash, true).first().copied()
+    }
+
     /// What a node is to the key at this place; none when it need not hold it.
     #[must_use]
     pub fn duty(&self, node: NodeIndex, hash: u64) -> Option<Duty> {
