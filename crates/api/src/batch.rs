@@ -271,7 +271,10 @@ mod tests {
             error: None,
         };
         let json = serde_json::to_string(&result).unwrap();
-        assert_eq!(json, r#"{"status":200,"key":"k","value":"v","version":7,"ttl":null,"node":"auxiliary-1"}"#);
+        assert_eq!(
+            json,
+            r#"{"status":200,"key":"k","value":"v","version":7,"ttl":null,"node":"auxiliary-1"}"#
+        );
         assert_eq!(serde_json::from_str::<BatchResult>(&json).unwrap(), result);
         let failed = BatchResult {
             status: 404,

@@ -54,7 +54,11 @@ async fn main() -> anyhow::Result<()> {
     }
     let elapsed = began.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    let at = |part: f64| {
+        latencies
+            .get((latencies.len() as f64 * part) as usize)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
     println!(
         "{{\"requests\":{},\"hits\":{hits},\"rate\":{:.0},\"p50\":{:.3},\"p99\":{:.3},\"p999\":{:.3}}}",
         latencies.len(),
@@ -81,7 +85,9 @@ async fn one(target: Arc<Target>, seed: u64, stop: Arc<AtomicBool>) -> anyhow::R
         };
         let frame = postcard::to_stdvec(&BatchFrame { items: vec![item] })?;
         let began = Instant::now();
-        let answer = client.call(&target.address, target.call, frame.into(), Duration::from_secs(5)).await;
+        let answer = client
+            .call(&target.address, target.call, frame.into(), Duration::from_secs(5))
+            .await;
         times.push(began.elapsed());
         let answer = answer.context("the auxiliary does not answer")?;
         let reply: ReplyFrame<'_> = postcard::from_bytes(&answer)?;

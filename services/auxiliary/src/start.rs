@@ -53,7 +53,10 @@ pub async fn start(settings: Settings) -> Result<Handle, Error> {
 /// As [`start`], but for finding the cluster.
 pub async fn start_with(settings: Settings, control: Arc<dyn ControlStore>) -> Result<Handle, Error> {
     refuse(settings.problems_of_the_node())?;
-    Foundation::lay(&settings, new_registry()).await?.build(&settings, control).await
+    Foundation::lay(&settings, new_registry())
+        .await?
+        .build(&settings, control)
+        .await
 }
 
 fn refuse(problems: Vec<String>) -> Result<(), Error> {
@@ -246,11 +249,15 @@ fn spawn_cache(
     let swept = Arc::clone(owner);
     tasks.supervise("sweeper", move |stop| sweep::run(Arc::clone(&swept), clock.clone(), stop));
     let bounded = Arc::clone(owner);
-    tasks.supervise("quotas", move |stop| quotas::run(Arc::clone(&control), Arc::clone(&bounded), stop));
+    tasks.supervise("quotas", move |stop| {
+        quotas::run(Arc::clone(&control), Arc::clone(&bounded), stop)
+    });
     let every = settings.backup_interval.0;
     if !every.is_zero() {
         let (written, owner) = (Arc::clone(written), Arc::clone(owner));
-        tasks.supervise("backups", move |stop| backups::run(Arc::clone(&written), Arc::clone(&owner), every, stop));
+        tasks.supervise("backups", move |stop| {
+            backups::run(Arc::clone(&written), Arc::clone(&owner), every, stop)
+        });
     }
 }
 

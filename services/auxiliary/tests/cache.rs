@@ -182,7 +182,9 @@ async fn callers_who_know_another_ring_or_another_life_are_refused_and_nothing_i
         epoch,
         boot_id: member.boot_id,
     };
-    let refused = outsider.call(&member.address, call, Bytes::new(), Duration::from_secs(5)).await;
+    let refused = outsider
+        .call(&member.address, call, Bytes::new(), Duration::from_secs(5))
+        .await;
     assert_eq!(refused.expect_err("no token").code(), ErrorCode::Unauthenticated);
     let frame = cluster.batch("a", vec![get("k")]).await;
     assert_eq!(replies(&frame), [MISS]);
@@ -202,7 +204,10 @@ async fn what_makes_no_sense_is_refused_and_harms_nothing() {
         b"\x05abc",
         b"\x01\x00\x01k\x19",
     ] {
-        let refused = cluster.send(&member, epoch, Bytes::from_static(garbage)).await.expect_err("garbage");
+        let refused = cluster
+            .send(&member, epoch, Bytes::from_static(garbage))
+            .await
+            .expect_err("garbage");
         assert_eq!(refused.code(), ErrorCode::InvalidArgument, "{garbage:?}: {refused}");
     }
     let unknown = Call {
@@ -210,9 +215,14 @@ async fn what_makes_no_sense_is_refused_and_harms_nothing() {
         epoch,
         boot_id: member.boot_id,
     };
-    let refused = cluster.frames.call(&member.address, unknown, Bytes::new(), Duration::from_secs(5)).await;
+    let refused = cluster
+        .frames
+        .call(&member.address, unknown, Bytes::new(), Duration::from_secs(5))
+        .await;
     assert_eq!(refused.expect_err("no such call").code(), ErrorCode::InvalidArgument);
-    let posted = cluster.call(Method::POST, &node, "/internal/v1/frames", Some(Bytes::from_static(b"x"))).await;
+    let posted = cluster
+        .call(Method::POST, &node, "/internal/v1/frames", Some(Bytes::from_static(b"x")))
+        .await;
     assert!(posted.is_err(), "without Upgrade there is nothing to talk");
     cluster.batch("a", vec![put("k", b"v", 1)]).await;
     node.stop().await;
@@ -247,7 +257,10 @@ async fn entries_move_to_a_node_that_joins_and_back_from_one_that_leaves() {
     let frame = cluster.batch("a", keys.iter().map(|key| get(key)).collect()).await;
     for (key, reply) in keys.iter().zip(replies(&frame)) {
         let expected: &[u8] = if to_b.contains(&key) { b"new" } else { b"old" };
-        assert!(matches!(reply, FrameReply::Hit { value, .. } if value == expected), "{key}: {reply:?}");
+        assert!(
+            matches!(reply, FrameReply::Hit { value, .. } if value == expected),
+            "{key}: {reply:?}"
+        );
     }
     first.stop().await;
     cluster.stop().await;

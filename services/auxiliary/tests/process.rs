@@ -50,8 +50,14 @@ async fn what_is_wrong_is_said_in_one_line() {
     };
     for (settings, expected) in [
         (vec![("CLUSTER_TOKEN".to_owned(), "t".to_owned())], "MASTER_ADDRESS"),
-        (with(&[("PORT", &port), ("BLOB_DIR", free), ("BACKUP_DIR", backups)]), "is taken"),
-        (with(&[("PORT", "0"), ("BLOB_DIR", file), ("BACKUP_DIR", backups)]), "BLOB_DIR"),
+        (
+            with(&[("PORT", &port), ("BLOB_DIR", free), ("BACKUP_DIR", backups)]),
+            "is taken",
+        ),
+        (
+            with(&[("PORT", "0"), ("BLOB_DIR", file), ("BACKUP_DIR", backups)]),
+            "BLOB_DIR",
+        ),
         (with(&[("PORT", "0"), ("BLOB_DIR", free), ("BACKUP_DIR", file)]), "BACKUP_DIR"),
         (with(&[("CACHE_SIZE", "0")]), "CACHE_SIZE"),
     ] {
@@ -78,7 +84,10 @@ async fn it_joins_through_a_master_and_leaves_at_sigterm() {
     let stop = lifecycle::CancellationToken::new();
     tokio::spawn(serve(master, router, stop.clone()));
 
-    let (directory, backups) = (cluster.directory.path().join("binary"), cluster.directory.path().join("backups"));
+    let (directory, backups) = (
+        cluster.directory.path().join("binary"),
+        cluster.directory.path().join("backups"),
+    );
     let settings = [
         ("NODE_ID", "a"),
         ("PORT", "0"),

@@ -37,7 +37,9 @@ impl Table {
                 writes: open(owner, options.deadline, WRITES_AT_ONCE),
             })
         });
-        let names = routing.nodes().map(|index| routing.name(index).map_or("", |id| id.as_str()).into());
+        let names = routing
+            .nodes()
+            .map(|index| routing.name(index).map_or("", |id| id.as_str()).into());
         Self {
             lanes: lanes.collect(),
             names: names.collect(),

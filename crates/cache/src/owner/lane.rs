@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{BootId, Epoch};
 use api::cache::{ReplicaAnswer, ReplicaFrame, ReplicaItem, ReplicaState};
+use api::{BootId, Epoch};
 use bytes::Bytes;
 use cluster::Owner;
 use prometheus::{Histogram, IntCounterVec};

@@ -96,7 +96,10 @@ impl Owner {
                 let plan = state.routing.plan(applied.written[*index].record.hash());
                 state.me.is_some() && plan.primary().is_some()
             });
-            applied.leave_open(orphaned.into_iter(), "the node has no part in the ring any more, or the key has no owner");
+            applied.leave_open(
+                orphaned.into_iter(),
+                "the node has no part in the ring any more, or the key has no owner",
+            );
             under_way = self.hand_over(&state, &applied.written, owned.into_iter());
         }
     }

@@ -59,7 +59,10 @@ impl Owner {
 
     /// Waits until every other node has handed over what it applied before.
     async fn take_over(&self, state: &Arc<State>) {
-        let others = state.routing.nodes().filter(|node| Some(*node) != state.me && state.routing.is_serving(*node));
+        let others = state
+            .routing
+            .nodes()
+            .filter(|node| Some(*node) != state.me && state.routing.is_serving(*node));
         futures::future::join_all(others.map(|node| async move {
             while let Err(error) = self.ask_handover(state, node).await {
                 tracing::debug!(from = ?state.routing.name(node), %error, "nothing was handed over");

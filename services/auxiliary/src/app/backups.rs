@@ -103,7 +103,9 @@ impl Backups {
             }
             Err(error) => tracing::error!(%error, "the backup failed; older ones are as they were"),
         }
-        self.results.with_label_values(&[if written.is_ok() { "ok" } else { "error" }]).inc();
+        self.results
+            .with_label_values(&[if written.is_ok() { "ok" } else { "error" }])
+            .inc();
         written
     }
 
@@ -145,7 +147,8 @@ impl Backups {
 
     fn made(&self, at_ms: u64) {
         self.last_ms.fetch_max(at_ms, Ordering::Relaxed);
-        self.last_seconds.set((self.last_ms.load(Ordering::Relaxed) / 1000).cast_signed());
+        self.last_seconds
+            .set((self.last_ms.load(Ordering::Relaxed) / 1000).cast_signed());
     }
 }
 
@@ -210,5 +213,7 @@ impl<'a> Chunk<'a> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let worked = tokio::task::spawn_blocking(work);
-    worked.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    worked
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

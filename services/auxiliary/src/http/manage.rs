@@ -39,7 +39,10 @@ pub(super) async fn agreement(State(app): State<Arc<App>>) -> Json<Agreement> {
     Json(Agreement {
         epoch,
         phase: phase.as_str(),
-        digests: digests.into_iter().map(|(id, digest)| (id, format!("{digest:016x}"))).collect(),
+        digests: digests
+            .into_iter()
+            .map(|(id, digest)| (id, format!("{digest:016x}")))
+            .collect(),
     })
 }
 
@@ -80,7 +83,10 @@ pub(super) struct Deleted {
     deleted: u64,
 }
 
-pub(super) async fn delete_prefix(State(app): State<Arc<App>>, ApiJson(asked): ApiJson<Prefix>) -> Result<Json<Deleted>, ApiError> {
+pub(super) async fn delete_prefix(
+    State(app): State<Arc<App>>,
+    ApiJson(asked): ApiJson<Prefix>,
+) -> Result<Json<Deleted>, ApiError> {
     let deleted = app.owner.delete_prefix(&asked.namespace, &asked.prefix, asked.version).await;
     let deleted = deleted.map_err(|refused| refusal(&refused))?;
     Ok(Json(Deleted { deleted }))
@@ -162,11 +168,15 @@ pub(super) async fn backups(State(app): State<Arc<App>>) -> Result<Json<Vec<Show
 }
 
 pub(super) async fn restore(State(app): State<Arc<App>>, ApiJson(asked): ApiJson<Named>) -> Result<Json<Shown>, ApiError> {
-    let restored = app.backups.restore(asked.id()?, &app.owner).await.map_err(|error| match &error {
-        RestoreError::Backup(error) => unusable(error),
-        RestoreError::Owners(error) => ApiError::unavailable(error.to_string()),
-        RestoreError::Nothing => ApiError::not_found(error.to_string()),
-    })?;
+    let restored = app
+        .backups
+        .restore(asked.id()?, &app.owner)
+        .await
+        .map_err(|error| match &error {
+            RestoreError::Backup(error) => unusable(error),
+            RestoreError::Owners(error) => ApiError::unavailable(error.to_string()),
+            RestoreError::Nothing => ApiError::not_found(error.to_string()),
+        })?;
     Ok(Json(Shown::whole(&restored)))
 }
 
@@ -196,7 +206,11 @@ pub(super) async fn events(State(app): State<Arc<App>>) -> Response {
     });
     let stop = app.stop.clone();
     let lines = lines.take_until(async move { stop.cancelled().await });
-    ([(axum::http::header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+    (
+        [(axum::http::header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(lines),
+    )
+        .into_response()
 }
 
 fn line(event: &Event) -> String {
