@@ -62,7 +62,7 @@ impl Layers {
     /// 5. *authenticate*: last, so that refusals are observed and bounded like all else. Peers' token here; users'
     ///    credentials take the same place.
     ///
-    /// All five are one service, [`Layered`], since every service of its own costs a request two or three allocations.
+    /// All five are one service, `Layered`, since every service of its own costs a request two or three allocations.
     pub fn around(self, router: Router) -> Router {
         let layers = Arc::new(self);
         let layered = router
