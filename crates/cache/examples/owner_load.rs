@@ -82,6 +82,7 @@ async fn one(target: Arc<Target>, seed: u64, stop: Arc<AtomicBool>) -> anyhow::R
             namespace: "",
             key: &key,
             op: FrameOp::Get,
+            again: false,
         };
         let frame = postcard::to_stdvec(&BatchFrame { items: vec![item] })?;
         let began = Instant::now();

@@ -1,5 +1,6 @@
 //! What happens to entries, for those who listen: every change once, told by the primary of its key.
 
+use serde::Deserialize;
 use store::cache::{Change, ChangeKind, Key};
 use tokio::sync::broadcast;
 
@@ -7,7 +8,8 @@ use tokio::sync::broadcast;
 const BACKLOG: usize = 4096;
 
 /// What happened to a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// It was written.
     Set,
@@ -20,6 +22,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Set, Self::Delete, Self::Expire, Self::Evict];
+
     /// Its name for clients.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -15,6 +15,7 @@
 //! - a write is acknowledged when everybody has it who may be read from in this epoch or the next ([`cluster::Plan`]);
 //! - what a primary applied is delivered to the other owners, or the epoch ends and range sync compares them.
 
+mod batching;
 mod clock;
 pub mod events;
 pub mod front;

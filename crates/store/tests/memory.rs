@@ -4,9 +4,14 @@
 //! not show, in the next one. For the same reason each test wants a process of its own, as nextest gives it.
 #![cfg(target_os = "linux")]
 
+#[path = "cache/writes.rs"]
+mod writes;
+
 use api::cache::{Lifetime, Packing, ReplicaItem, ReplicaState};
 use mimalloc::MiMalloc;
 use store::cache::{Bounds, Cache, Condition, Key, Policy, Put, Role};
+
+use self::writes::{put, until};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -24,20 +29,6 @@ fn unbounded(policy: Policy) -> Cache {
         bytes: usize::MAX,
         policy,
     })
-}
-
-fn put(value: &[u8], expires_at_ms: u64, version: u64) -> Put<'_> {
-    Put {
-        value,
-        content_type: "",
-        packing: Packing::Plain,
-        lifetime: Lifetime {
-            fresh_until_ms: 0,
-            expires_at_ms,
-        },
-        version,
-        condition: Condition::None,
-    }
 }
 
 /// A size as values have them: mostly small, some large, none typical.
@@ -72,7 +63,14 @@ fn filled(policy: Policy, value_len: usize, expires: bool) -> Cache {
             0
         };
         cache
-            .put(Key::plain(&key), put(&value, expires_at_ms, n + 1), 0)
+            .put(
+                Key::plain(&key),
+                Put {
+                    lifetime: until(expires_at_ms),
+                    ..put(&value, n + 1)
+                },
+                0,
+            )
             .expect("no bounds");
         // The first read makes the value shared, which takes memory too.
         assert!(cache.get(Key::plain(&key), 0).is_some());
@@ -153,7 +151,14 @@ fn churn(policy: Policy) {
             _ => {
                 let value = &noise[..mixed(&mut random)];
                 cache
-                    .put(Key::plain(&key), put(value, expires_at_ms, n + 1), n)
+                    .put(
+                        Key::plain(&key),
+                        Put {
+                            lifetime: until(expires_at_ms),
+                            ..put(value, n + 1)
+                        },
+                        n,
+                    )
                     .expect("newest");
             }
         }

@@ -116,6 +116,9 @@ pub struct FrameItem<'a> {
     pub key: &'a str,
     /// What to do.
     pub op: FrameOp<'a>,
+    /// Whether it may have been carried out before, under the same stamp: it is answered as the first time then. Else a stamp
+    /// that is held is another master's.
+    pub again: bool,
 }
 
 /// Operations that travel together to one auxiliary.

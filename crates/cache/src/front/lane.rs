@@ -17,6 +17,7 @@ use telemetry::{Metrics, Registry};
 use tokio::sync::{mpsc, oneshot};
 
 use super::operation::{Operation, Said};
+use crate::batching::{fitting, gather};
 use crate::{CallError, Kind, Peers, Rings};
 
 /// Bundles that may wait for one auxiliary; more are refused.
@@ -58,6 +59,18 @@ impl Ways {
 pub(super) struct Stamped {
     pub(super) operation: Operation,
     pub(super) version: u64,
+    /// Whether an attempt under this stamp may have been executed.
+    pub(super) unsure: bool,
+}
+
+impl Stamped {
+    pub(super) const fn new(operation: Operation, version: u64) -> Self {
+        Self {
+            operation,
+            version,
+            unsure: false,
+        }
+    }
 }
 
 /// How an operation came back from the lane.
@@ -77,6 +90,10 @@ struct Bundle {
 }
 
 impl Bundle {
+    fn weight(&self) -> usize {
+        self.operations.iter().map(|stamped| stamped.operation.action.weight()).sum()
+    }
+
     fn answer(self, mut carried: impl FnMut() -> Carried) {
         // Nobody waits any more when the client is gone.
         drop(
@@ -149,7 +166,7 @@ impl Carrier {
                 tokio::select! {
                    biased;
                     Some(()) = under_way.next() => {}
-                    count = waiting.recv_many(&mut taken, FRAME_BUNDLES) => open = count > 0,
+                    more = gather(&mut waiting, &mut taken, FRAME_BUNDLES) => open = more,
                 }
             } else {
                 tokio::select! {
@@ -160,7 +177,7 @@ impl Carrier {
             }
             slow = slow.min(under_way.len());
             while !taken.is_empty() {
-                let rest = taken.split_off(frame_length(&taken));
+                let rest = taken.split_off(fitting(&taken, Bundle::weight, FRAME_BYTES));
                 under_way.push(self.deliver(std::mem::replace(&mut taken, rest)));
             }
         }
@@ -171,7 +188,7 @@ impl Carrier {
         let items: Vec<_> = bundles
             .iter()
             .flat_map(|bundle| &bundle.operations)
-            .map(|stamped| stamped.operation.frame(stamped.version))
+            .map(|stamped| stamped.operation.frame(stamped.version, stamped.unsure))
             .collect();
         self.ways.batch_size.observe(items.len() as f64);
         let count = items.len();
@@ -213,20 +230,6 @@ impl Carrier {
             }
         }
     }
-}
-
-/// How many of the waiting bundles fit into one frame; at least one.
-fn frame_length(waiting: &[Bundle]) -> usize {
-    let mut bytes = 0;
-    let over = waiting.iter().position(|bundle| {
-        bytes += bundle
-            .operations
-            .iter()
-            .map(|stamped| stamped.operation.action.weight())
-            .sum::<usize>();
-        bytes > FRAME_BYTES
-    });
-    over.map_or(waiting.len(), |index| index.max(1))
 }
 
 fn hand_back(bundles: Vec<Bundle>, count: usize, answer: &Bytes) {

@@ -134,8 +134,8 @@ impl Operation {
         }
     }
 
-    /// Its form on the wire, under the stamp `version`.
-    pub(super) fn frame(&self, version: u64) -> FrameItem<'_> {
+    /// Its form on the wire, under the stamp `version`; `again` when that may have been executed before.
+    pub(super) fn frame(&self, version: u64, again: bool) -> FrameItem<'_> {
         let op = match &self.action {
             Action::Get => FrameOp::Get,
             Action::Load { patience_ms } => FrameOp::Load {
@@ -164,6 +164,7 @@ impl Operation {
             namespace: &self.namespace,
             key: self.key.as_str(),
             op,
+            again,
         }
     }
 }

@@ -26,8 +26,6 @@ const PAUSE: Duration = Duration::from_millis(25);
 struct Journey {
     stamped: Stamped,
     until: Instant,
-    /// Whether an attempt may have been executed.
-    unsure: bool,
     /// Why the last attempt failed.
     reason: String,
 }
@@ -62,9 +60,8 @@ impl Cache {
             return Err(Failure::new(ErrorCode::Unavailable, STOOD_STILL));
         }
         self.travel(Journey {
-            stamped: Stamped { operation, version },
+            stamped: Stamped::new(operation, version),
             until,
-            unsure: false,
             reason: String::new(),
         })
         .await
@@ -86,7 +83,7 @@ impl Cache {
             // Those without an owner are gathered behind the last one.
             let bundle = primary.map_or(bundles.len() - 1, NodeIndex::get);
             bundles[bundle].0.push(place);
-            bundles[bundle].1.push(Stamped { operation, version });
+            bundles[bundle].1.push(Stamped::new(operation, version));
         }
         let nodes: Vec<_> = table.routing.nodes().map(Some).chain([None]).collect();
         let carried = join_all(
@@ -126,7 +123,6 @@ impl Cache {
             let mut journey = Journey {
                 stamped,
                 until,
-                unsure: false,
                 reason: String::new(),
             };
             let answer = match self.judge(table, node, &mut journey, carried) {
@@ -163,21 +159,11 @@ impl Cache {
                     journey.reason = "the address of its owner is not known yet".to_owned();
                     continue;
                 };
-                let Journey {
-                    stamped,
-                    until,
-                    unsure,
-                    reason,
-                } = journey;
+                let Journey { stamped, until, reason } = journey;
                 let Some((stamped, carried)) = lane.carry(vec![stamped]).await.pop() else {
                     return Err(Failure::new(ErrorCode::Internal, "an operation got no answer"));
                 };
-                journey = Journey {
-                    stamped,
-                    until,
-                    unsure,
-                    reason,
-                };
+                journey = Journey { stamped, until, reason };
                 match self.judge(&table, *node, &mut journey, carried) {
                     Next::Ended(answer) => return answer,
                     Next::Elsewhere => {}
@@ -197,7 +183,7 @@ impl Cache {
     fn judge(&self, table: &Table, node: NodeIndex, journey: &mut Journey, carried: Carried) -> Next {
         match carried {
             Carried::Said(Said::Done(outcome)) => Next::Ended(self.answer(table, node, journey, outcome)),
-            Carried::Said(Said::Stale(_)) if journey.unsure => {
+            Carried::Said(Said::Stale(_)) if journey.stamped.unsure => {
                 let detail = "it met a newer version after an attempt whose outcome is unknown; read the key to find out";
                 Next::Ended(Err(Failure::new(ErrorCode::Timeout, detail)))
             }
@@ -236,7 +222,7 @@ impl Cache {
                     "the value is damaged: it cannot be unpacked; write it again",
                 )
             })?),
-            Outcome::PreconditionFailed { .. } if journey.unsure => return journey.outcome_unknown(),
+            Outcome::PreconditionFailed { .. } if journey.stamped.unsure => return journey.outcome_unknown(),
             Outcome::Stored { version, .. } | Outcome::Counter { version, .. } => {
                 // A drifting clock elsewhere is for the next write of that key to refuse; this one is done.
                 self.stamps.observe(version).ok();
@@ -269,7 +255,7 @@ impl Journey {
     /// An attempt may have been executed.
     fn unsure(&mut self, detail: String) -> Next {
         let action = &self.stamped.operation.action;
-        self.unsure |= action.is_write();
+        self.stamped.unsure |= action.is_write();
         self.reason = detail;
         if action.is_repeatable() {
             Next::Elsewhere
@@ -280,7 +266,7 @@ impl Journey {
 
     /// The time is up.
     fn give_up(&self) -> Result<Answer, Failure> {
-        if self.unsure {
+        if self.stamped.unsure {
             return self.outcome_unknown();
         }
         let reason = if self.reason.is_empty() {

@@ -2,7 +2,9 @@
 //!
 //! A stamp counts microseconds since 2024, so that it stays below 2^53 (an exact JSON number) for 280 years. It grows
 //! with every stamp given and never falls behind one that was seen. Two masters may give the same stamp to two writes of
-//! one key: the owner tells them apart by their content and answers `stale` to the second, which is then stamped anew.
+//! one key: the owner answers `stale` to the second, which is then stamped anew. Only a write that may have been executed
+//! before says so, and finds its own stamp there; that another master gave just this stamp to the same value, or to another
+//! delete, in the moments between the two attempts is the one case where two writes are taken for one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use api::member::Phase;
+use api::member::{Layout, Phase};
 use cluster::{Duty, Routing};
-use store::cache::Role;
+use store::cache::{Keep, Role};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -35,6 +35,7 @@ impl Owner {
     async fn adopt(&self, routing: Arc<Routing>) {
         let before = self.state();
         let state = Arc::new(self.enter(Arc::clone(&routing)));
+        self.store.keep(keep(&state));
         // From here on everything is by the new ring; what waits for replicas by the old one looks again.
         self.gate.serve(Arc::clone(&state));
         self.taken
@@ -45,7 +46,6 @@ impl Owner {
         if before.epoch() == state.epoch() {
             return;
         }
-        self.store.keep_tombstones(state.phase() != Phase::Stable);
         let Some(me) = state.me else {
             info!(epoch = %state.epoch(), "this node has no part in the ring");
             return;
@@ -83,4 +83,21 @@ impl Owner {
             heard,
         }
     }
+}
+
+/// What must not be forgotten though its time is over. A node without a part keeps what it has: others may have to ask for it.
+fn keep(state: &State) -> Keep {
+    let record = state.routing.record();
+    match (&record.previous, record.phase) {
+        _ if state.me.is_none() => Keep::Versions,
+        (_, Phase::Stable) => Keep::Nothing,
+        (Some(previous), Phase::Moving) if may_have_no_holder(previous) => Keep::Versions,
+        _ => Keep::Tombstones,
+    }
+}
+
+/// Whether some key may have lost all its holders, so that its owners put together what backups have.
+fn may_have_no_holder(previous: &Layout) -> bool {
+    let lost = previous.members.iter().filter(|member| member.lost).count();
+    lost >= previous.members.len().min(previous.replicas.max(1) as usize)
 }

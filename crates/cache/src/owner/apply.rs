@@ -109,7 +109,7 @@ impl Owner {
         {
             return Outcome::elsewhere("too many writes wait for a replica");
         }
-        let (outcome, event) = self.change(key, &item.op, now_ms);
+        let (outcome, event) = self.change(key, item, now_ms);
         let Some(event) = event else { return outcome };
         self.loads.end(key);
         self.events
@@ -127,12 +127,12 @@ impl Owner {
     }
 
     /// Applies a write to the store; with the event when the store has it now.
-    fn change(&self, key: Key<'_>, op: &FrameOp<'_>, now_ms: u64) -> (Outcome, Option<EventKind>) {
+    fn change(&self, key: Key<'_>, item: &FrameItem<'_>, now_ms: u64) -> (Outcome, Option<EventKind>) {
         let stored = |stored: Stored| FrameReply::Stored {
             version: stored.version,
             created: stored.created,
         };
-        let (reply, event): (Result<FrameReply<'static>, Refusal>, _) = match *op {
+        let (reply, event): (Result<FrameReply<'static>, Refusal>, _) = match item.op {
             FrameOp::Put {
                 value,
                 content_type,
@@ -149,7 +149,11 @@ impl Owner {
                     version,
                     condition,
                 };
-                (self.store.put(key, put, now_ms).map(stored), EventKind::Set)
+                let written = match item.again {
+                    true => self.store.put_again(key, put, now_ms),
+                    false => self.store.put(key, put, now_ms),
+                };
+                (written.map(stored), EventKind::Set)
             }
             FrameOp::Touch {
                 lifetime,
@@ -168,7 +172,10 @@ impl Owner {
                 }
             }
             FrameOp::Delete { version, condition } => {
-                let deleted = self.store.delete(key, version, condition, now_ms);
+                let deleted = match item.again {
+                    true => self.store.delete_again(key, version, condition, now_ms),
+                    false => self.store.delete(key, version, condition, now_ms),
+                };
                 let reply = deleted.map(|deleted| FrameReply::Deleted {
                     existed: deleted.existed,
                 });

@@ -16,6 +16,7 @@ use store::cache::{Change, Record};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::batching::{fitting, gather};
 use crate::{CallError, Kind, Peers, Rings};
 
 /// Bundles that may wait for one replica; a primary refuses writes while there are more.
@@ -66,6 +67,12 @@ struct Bundle {
     items: Vec<Delivery>,
     /// Nobody waits for evictions.
     back: Option<oneshot::Sender<Newer>>,
+}
+
+impl Bundle {
+    fn weight(&self) -> usize {
+        self.items.iter().map(Delivery::weight).sum()
+    }
 }
 
 /// The way to one replica.
@@ -129,9 +136,9 @@ struct Carrier {
 impl Carrier {
     async fn run(self, mut waiting: mpsc::Receiver<Bundle>) {
         let mut taken = Vec::with_capacity(FRAME_BUNDLES);
-        while waiting.recv_many(&mut taken, FRAME_BUNDLES).await > 0 {
+        while gather(&mut waiting, &mut taken, FRAME_BUNDLES).await {
             while !taken.is_empty() {
-                let rest = taken.split_off(frame_length(&taken));
+                let rest = taken.split_off(fitting(&taken, Bundle::weight, FRAME_BYTES));
                 self.deliver(std::mem::replace(&mut taken, rest)).await;
             }
         }
@@ -172,16 +179,6 @@ impl Carrier {
             .await?;
         postcard::from_bytes(&answer).map_err(|error| CallError::Unknown(error.to_string()))
     }
-}
-
-/// How many of the waiting bundles fit into one frame; at least one.
-fn frame_length(waiting: &[Bundle]) -> usize {
-    let mut bytes = 0;
-    let over = waiting.iter().position(|bundle| {
-        bytes += bundle.items.iter().map(Delivery::weight).sum::<usize>();
-        bytes > FRAME_BYTES
-    });
-    over.map_or(waiting.len(), |index| index.max(1))
 }
 
 fn hand_back(bundles: Vec<Bundle>, answer: &ReplicaAnswer) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::NodeId;
-use api::cache::{BatchFrame, Condition, FrameItem, FrameOp, FrameReply, ReplicaFrame, ReplicaItem};
+use api::cache::{BatchFrame, Condition, FrameItem, FrameOp, FrameReply, ReplicaFrame, ReplicaItem, ReplicaState};
 use bytes::Bytes;
 use cluster::NodeIndex;
 use hash_ring::hash_key;
@@ -45,6 +45,7 @@ impl Owner {
                     version,
                     condition: Condition::None,
                 },
+                again: false,
             };
             let items = found.keys.iter().map(|key| delete(&**key)).collect();
             let epoch = self.epoch();
@@ -69,8 +70,12 @@ impl Owner {
     /// [`NotHandedOver`] when an owner does not take them in time.
     pub async fn restore(&self, items: &[ReplicaItem<'_>]) -> Result<(), NotHandedOver> {
         let deadline = Instant::now() + RESTORE_DEADLINE;
+        let now_ms = self.clock.now_ms();
+        let items: Vec<_> = items.iter().map(|item| to_be_restored(item, now_ms)).collect();
         loop {
-            let Err(reason) = self.offer(items).await else { return Ok(()) };
+            let Err(reason) = self.offer(&items).await else {
+                return Ok(());
+            };
             if Instant::now() > deadline {
                 return Err(NotHandedOver(reason));
             }
@@ -127,5 +132,19 @@ impl Owner {
             digests.insert(id, buckets.into_iter().fold(0, |all, bucket| all ^ bucket));
         }
         digests
+    }
+}
+
+/// What has expired goes as a delete: the owners would forget it, and another node's backup may have what it replaced.
+fn to_be_restored<'a>(item: &ReplicaItem<'a>, now_ms: u64) -> ReplicaItem<'a> {
+    match item.state {
+        ReplicaState::Live { lifetime, .. } if lifetime.expires_at_ms != 0 && lifetime.expires_at_ms <= now_ms => ReplicaItem {
+            state: ReplicaState::Deleted {
+                at_ms: now_ms,
+                existed: true,
+            },
+            ..item.clone()
+        },
+        _ => item.clone(),
     }
 }

@@ -21,7 +21,7 @@ use api::cache::SyncProgress;
 use api::member::Phase;
 use api::{BootId, Epoch, NodeId};
 use parking_lot::Mutex;
-use store::cache::Cache;
+use store::cache::{Cache, Keep};
 use telemetry::Registry;
 
 use crate::events::Events;
@@ -105,6 +105,8 @@ impl Owner {
         options: Options,
         registry: &Registry,
     ) -> Arc<Self> {
+        // What was loaded from a backup may have to be compared with others before anything of it is forgotten.
+        store.keep(Keep::Versions);
         let metrics = Metrics::new(registry);
         let ways = lane::Ways {
             me: me.boot_id,

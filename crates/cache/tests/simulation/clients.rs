@@ -156,9 +156,11 @@ async fn carry_out_through(world: &Arc<World>, master: u8, intents: Vec<Intent>)
         }
         // Somebody who was put out of the ring, and a master who has not heard of that either, may be behind.
         let by_lost = || {
-            result
-                .as_ref()
-                .is_some_and(|result| result.as_ref().is_ok_and(|answer| world.is_lost(&answer.node)))
+            result.as_ref().is_some_and(|result| {
+                result
+                    .as_ref()
+                    .is_ok_and(|answer| world.was_lost_since(&answer.node, token.began_us))
+            })
         };
         if verdict.is_err() && token.is_read() && by_lost() {
             world.model.lock().excused += 1;
@@ -212,7 +214,6 @@ fn learn(world: &World, master: u8, token: &Token, action: &Action, result: Opti
             };
             model.acknowledge(token, Some(*version), replaced, now_us)
         }
-        // Two deletes under one stamp of two masters are one: their conditions cannot be told apart.
         Outcome::Deleted { .. } => model.acknowledge_delete(token, master, now_us),
         Outcome::Counter { value, version } => {
             model.counted(token, *value)?;

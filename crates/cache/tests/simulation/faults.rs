@@ -133,6 +133,24 @@ impl Fault {
         }
     }
 
+    /// One auxiliary dies, or stands still for a while.
+    pub(crate) fn death(world: &World) -> Self {
+        let random = &world.random;
+        let lives: Vec<u8> = world.lives().iter().filter_map(|life| life.number()).collect();
+        let number = *random.pick(&lives);
+        match random.between(0, 2) {
+            0 => Self::Stop {
+                number,
+                away: random.millis(50, 4_000),
+            },
+            dice => Self::Kill {
+                number,
+                away: random.millis(0, if dice == 1 { 50 } else { 5_000 }),
+                with_backup: random.chance(500),
+            },
+        }
+    }
+
     /// Makes it happen, waits, and sets it right.
     pub(crate) async fn strike(self, world: &Arc<World>, leader: &Freeze) {
         world.tell(|| format!("FAULT {self:?}"));

@@ -94,7 +94,7 @@ pub(crate) struct Token {
     pub(super) floor: u64,
     pub(super) counted: u64,
     pub(super) era: u32,
-    pub(super) began_us: u64,
+    pub(crate) began_us: u64,
     pub(super) turn: u32,
 }
 

@@ -151,6 +151,7 @@ impl<'a> Term<'a> {
             let rebalance = step.answers.contains(&Request::Rebalance);
             let drains: Vec<NodeId> = step.answers.into_iter().filter_map(drained).collect();
             self.world.control.dismiss(&drains, rebalance);
+            self.world.note_lost();
             self.world.control.write(step.record);
             self.held_since = Instant::now();
         }

@@ -123,10 +123,8 @@ impl Model {
             return Ok(());
         };
         let key = &token.key;
-        // A touch that changes nothing may have been told from another one by nobody.
-        let is_touch = matches!(write.change, Change::Touch { .. } | Change::Delete);
         let is_over = write.is_over(now_us);
-        let is_late = version < token.floor || (version == token.floor && !is_touch);
+        let is_late = version <= token.floor;
         if is_late && !history.has_expired(token.floor, now_us) {
             return Err(format!(
                 "a write of {key} was acknowledged as {version}, after {} had been",

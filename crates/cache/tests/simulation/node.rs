@@ -252,8 +252,21 @@ async fn keep_lease(world: Arc<World>, place: Place, member: Member) {
 }
 
 impl World {
+    /// Notes who is out of the ring, before another one is written.
+    pub(crate) fn note_lost(&self) {
+        let now_us = self.now().as_micros() as u64;
+        for life in self.lives().iter().filter(|life| self.is_lost(life.id.as_str())) {
+            self.last_out.lock().insert(life.id.as_str().to_owned(), now_us);
+        }
+    }
+
+    /// Whether an auxiliary has been out of the ring since then: it may have answered by a ring that was over.
+    pub(crate) fn was_lost_since(&self, id: &str, since_us: u64) -> bool {
+        self.is_lost(id) || self.last_out.lock().get(id).is_some_and(|until| *until >= since_us)
+    }
+
     /// Whether an auxiliary is none in the ring that is in force.
-    pub(crate) fn is_lost(&self, id: &str) -> bool {
+    fn is_lost(&self, id: &str) -> bool {
         let routing = self.control.routing();
         let lives = self.lives().into_iter().filter(|life| life.id.as_str() == id);
         !lives.into_iter().any(|life| routing.serves(&life.id, life.boot_id))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use api::member::Phase;
 use cluster::RingPolicy;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -24,6 +25,8 @@ use super::world::World;
 pub(crate) enum Scenario {
     /// One fault, then time to heal: all promises hold.
     OneFault,
+    /// One node dies, or stands still, in the moments in which the ring settles: all promises hold.
+    DeathWhileSettling,
     /// Several at once: entries may be lost, but everything heals, and nothing appears that nobody wrote.
     ManyFaults,
 }
@@ -149,6 +152,16 @@ async fn round(scenario: Scenario, world: &Arc<World>, clients: &Clients, leader
             tokio::join!(errand.run(world), strike);
         }
         Scenario::OneFault => Fault::any(world).strike(world, leader).await,
+        Scenario::DeathWhileSettling => {
+            let (errand, fault) = (Errand::any(world, replicas + 1), Fault::death(world));
+            let wait = random.millis(0, 60);
+            let strike = async {
+                settling(world).await;
+                sleep(wait).await;
+                fault.strike(world, leader).await;
+            };
+            tokio::join!(errand.run(world), strike);
+        }
         Scenario::ManyFaults => many(world, leader).await,
     }
     sleep(random.millis(0, 1_000)).await;
@@ -168,6 +181,15 @@ async fn round(scenario: Scenario, world: &Arc<World>, clients: &Clients, leader
     sleep(Duration::from_millis(200)).await;
     if world.failure().is_none() {
         checks::copies(world);
+    }
+}
+
+/// Waits until the ring settles; not for long, for an errand may change nothing.
+async fn settling(world: &World) {
+    let until = Instant::now() + Duration::from_secs(5);
+    let settles = || world.control.record().is_some_and(|record| record.phase == Phase::Settling);
+    while !settles() && Instant::now() < until {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 

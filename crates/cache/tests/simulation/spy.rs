@@ -16,6 +16,12 @@ pub(crate) fn look(frame: &Frame, answer: &Bytes) {
     let said: ReplyFrame<'_> = postcard::from_bytes(answer).expect("replies");
     let mut primaries = frame.world.primaries.lock();
     for (item, reply) in asked.items.iter().zip(&said.replies) {
+        if let FrameReply::Hit { version, .. } = reply {
+            let (epoch, key) = (frame.call.epoch, item.key);
+            frame
+                .world
+                .tell(|| format!("{} reads {key} as {version} at epoch {epoch}", frame.to));
+        }
         let written = matches!(
             reply,
             FrameReply::Stored { .. } | FrameReply::Deleted { .. } | FrameReply::Counter { .. }

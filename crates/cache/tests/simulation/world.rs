@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) calm: Mutex<Option<Instant>>,
     /// Who was the primary of a key in an epoch.
     pub(crate) primaries: Mutex<BTreeMap<(u64, String), Place>>,
+    /// By auxiliary, until when it was last out of the ring though it lived, in microseconds.
+    pub(crate) last_out: Mutex<BTreeMap<String, u64>>,
     began: Instant,
     lives: AtomicU64,
     failure: Mutex<Option<String>>,
@@ -102,6 +104,7 @@ impl World {
             links: Watched::default(),
             calm: Mutex::new(None),
             primaries: Mutex::default(),
+            last_out: Mutex::default(),
             began: Instant::now(),
             lives: AtomicU64::new(0),
             failure: Mutex::new(None),

@@ -44,7 +44,7 @@ struct Name {
 
 impl BackupDir {
     /// Opens a directory, creating it when needed, and clears away what a crash left half-written. Of whole backups, the
-    /// newest `keep` are kept, and at least one.
+    /// newest `keep` are kept, and at least one; those that were asked for are counted apart.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::Io`].
@@ -148,16 +148,18 @@ impl BackupDir {
         sync(&self.inner.path)
     }
 
-    /// Removes what is older than the newest `keep` whole backups, damaged ones included. A failure does no harm but to
-    /// room on the disk: the next backup tries again.
+    /// Removes what is older than the newest `keep` whole backups, damaged ones included; those that were asked for and
+    /// periodic ones are counted apart, so that neither displace the others. A failure does no harm but to room on the disk:
+    /// the next backup tries again.
     pub(super) fn remove_oldest(&self) {
         let removed = self.list().and_then(|found| {
-            let mut whole = 0;
+            let mut whole = [0; 2];
             for found in found {
-                if whole == self.inner.keep {
+                let whole = &mut whole[usize::from(found.id.was_asked_for())];
+                if *whole == self.inner.keep {
                     fs::remove_file(&found.path).map_err(Error::io("remove", &found.path))?;
                 }
-                whole += usize::from(whole < self.inner.keep && found.info.is_ok());
+                *whole += usize::from(*whole < self.inner.keep && found.info.is_ok());
             }
             Ok(())
         });

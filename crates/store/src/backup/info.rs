@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use api::cache::{ReplicaItem, ReplicaState};
+use api::operations::ASKED_BACKUP;
 use api::{BootId, Epoch, NodeId};
 
 use super::error::Error;
@@ -91,6 +92,12 @@ impl BackupId {
     #[must_use]
     pub fn new_now() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// Whether somebody asked for it; others are periodic.
+    #[must_use]
+    pub fn was_asked_for(&self) -> bool {
+        self.0.starts_with(ASKED_BACKUP)
     }
 
     /// The id.

@@ -3,9 +3,10 @@
 //! What stays true:
 //! - an operation on a key is atomic: it holds the lock of the key's shard from its condition to its effect;
 //! - after any call the cache is within its bounds, but for writes under way at that instant;
-//! - a version never goes back, over deletes too as long as their tombstones are kept: a write older than what is held is
-//!   refused ([`Refusal::Stale`]); the same write again under the same stamp is a repetition and answered as the first time;
-//!   another write under a stamp that is held comes from another writer's clock and is refused as stale;
+//! - a version never goes back, as long as what has it is held, be it a tombstone or expired: a write older than that is
+//!   refused ([`Refusal::Stale`]);
+//! - a stamp that is held is taken for another write's, whose writer's clock gave the same one, and refused as stale; only
+//!   who says that it may be a repetition ([`Cache::put_again`], [`Cache::delete_again`]) is answered as the first time;
 //! - a state from another node replaces an older one only, unless that is the one the other node was asked to repair;
 //! - an expired entry is never returned, swept or not;
 //! - stored bytes are copies, so an entry never pins the network buffer it came in;
@@ -19,6 +20,7 @@ mod changes;
 mod cost;
 mod entry;
 mod eviction;
+mod keep;
 mod key;
 mod memory;
 mod namespaces;
@@ -38,6 +40,7 @@ mod write;
 pub use changes::{Change, ChangeKind};
 pub use entry::{Hit, MAX_CONTENT_TYPE_BYTES};
 pub use eviction::{Policy, UnknownPolicy};
+pub use keep::Keep;
 pub use key::Key;
 pub use namespaces::{NamespaceStats, QuotaBounds};
 pub use record::{Record, RecordState, Role};

@@ -30,12 +30,6 @@ impl Cache {
         let (mut shard, key) = self.open_to_write(key);
         let len = put.content_type.len() + put.value.len();
         self.fits(&shard, key, len, put.lifetime.expires_at_ms)?;
-        if let Some(entry) = shard.live(key, now_ms).filter(|entry| entry.is_of(&put)) {
-            return Ok(Stored {
-                version: entry.version,
-                created: entry.created,
-            });
-        }
         let created = admit(&mut shard, key, put.version, put.condition, now_ms)?.is_none();
         let place = shard.insert(key, Entry::new(&put, created), Role::Primary);
         self.settle(shard, place);
@@ -43,6 +37,24 @@ impl Cache {
             version: put.version,
             created,
         })
+    }
+
+    /// The same for a write that may have been carried out before under this stamp: if it was, and nothing came since, the
+    /// answer is that of the first time.
+    ///
+    /// # Errors
+    /// As [`Cache::put`].
+    pub fn put_again(&self, key: Key<'_>, put: Put<'_>, now_ms: u64) -> Result<Stored, Refusal> {
+        let (shard, hashed) = self.open(key);
+        let first = shard
+            .peek(hashed)
+            .filter(|(_, entry)| entry.is_of(&put))
+            .map(|(_, entry)| Stored {
+                version: entry.version,
+                created: entry.created,
+            });
+        drop(shard);
+        first.map_or_else(|| self.put(key, put, now_ms), Ok)
     }
 
     /// Gives the value that is there another life time; `None` when there is none. As with [`Cache::incr`], a stamp that is held
@@ -75,14 +87,24 @@ impl Cache {
     /// [`Refusal::PreconditionFailed`], [`Refusal::Stale`]; nothing is changed then.
     pub fn delete(&self, key: Key<'_>, version: u64, condition: Condition, now_ms: u64) -> Result<Deleted, Refusal> {
         let (mut shard, key) = self.open_to_write(key);
-        if let Some(Tombstone { existed, .. }) = shard.tombstones.get(key).filter(|held| held.version == version) {
-            return Ok(Deleted { existed: *existed });
-        }
         let existed = admit(&mut shard, key, version, condition, now_ms)?.is_some();
         let at_ms = now_ms;
         shard.bury(key, Tombstone { version, at_ms, existed });
         self.settle_tombstones(shard);
         Ok(Deleted { existed })
+    }
+
+    /// The same for a delete that may have been carried out before under this stamp: if it was, and nothing came since, the
+    /// answer is that of the first time.
+    ///
+    /// # Errors
+    /// As [`Cache::delete`].
+    pub fn delete_again(&self, key: Key<'_>, version: u64, condition: Condition, now_ms: u64) -> Result<Deleted, Refusal> {
+        let (shard, hashed) = self.open(key);
+        let first = shard.tombstones.get(hashed).filter(|held| held.version == version);
+        let first = first.map(|Tombstone { existed, .. }| Deleted { existed: *existed });
+        drop(shard);
+        first.map_or_else(|| self.delete(key, version, condition, now_ms), Ok)
     }
 
     /// Adds to a decimal integer; an absent key counts as 0. Content type and life time stay.
@@ -125,7 +147,7 @@ impl Cache {
 
 /// Whether a write may be applied over what is held; the version of the live entry.
 ///
-/// Its own repetition has been recognised before. That it is too old comes first: a condition may fail because the write
+/// A stamp that is held is another write's: two writers may give the same one. That it is too old comes first: a condition may fail because the write
 /// itself was applied, and then overwritten.
 fn admit(shard: &mut Shard, key: HashedKey<'_>, version: u64, condition: Condition, now_ms: u64) -> Result<Option<u64>, Refusal> {
     let live = shard.live(key, now_ms).map(|entry| entry.version);

@@ -8,8 +8,8 @@ use super::table::Cache;
 const STEP: usize = 128;
 
 impl Cache {
-    /// Drops up to about `limit` expired entries and old tombstones, each shard locked only for a few at a time, and says how
-    /// many there were. A result of `limit` or more means that there may be more.
+    /// Drops up to about `limit` expired entries and old tombstones that are not [kept](Self::keep), each shard locked only
+    /// for a few at a time, and says how many there were. A result of `limit` or more means that there may be more.
     pub fn sweep(&self, now_ms: u64, limit: usize) -> usize {
         let mut swept = 0;
         let mut idle = 0;
@@ -17,9 +17,7 @@ impl Cache {
             let mut shard = self.lock_at(self.sweep_hand.fetch_add(1, Ordering::Relaxed));
             let room = STEP.min(limit - swept);
             let mut step = shard.sweep(now_ms, room);
-            if !self.keeps_tombstones() {
-                step += shard.sweep_tombstones(now_ms, room - step);
-            }
+            step += shard.sweep_tombstones(now_ms, room - step);
             drop(shard);
             swept += step;
             idle = if step == 0 { idle + 1 } else { 0 };

@@ -1,7 +1,7 @@
 //! Finding out what differs from another node's store.
 //!
 //! Keys are divided into [`SYNC_BUCKETS`] by the first bits of their places on the ring. What has expired by the clock, and
-//! tombstones past their time (unless they are kept), count as gone: nodes forget them at different moments.
+//! tombstones past their time, count as gone unless they are kept: nodes forget them at different moments.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -118,11 +118,10 @@ impl Cache {
         now_ms: u64,
         mut found: impl FnMut(&Shard, &StoredKey, Held),
     ) {
-        let keeping = self.keeps_tombstones();
         while self.step(&mut walk, |shard, key| {
             if concerns(key.ring_hash())
                 && let Some(held) = shard.held(key.hashed())
-                && held.counts(now_ms, keeping)
+                && held.counts(now_ms, shard.keep)
             {
                 found(shard, key, held);
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -40,7 +40,6 @@ pub struct Cache {
     pub(super) namespaces: Namespaces,
     /// Those there are; locked while they are replaced.
     pub(super) quotas: Mutex<Vec<(NamespaceId, Arc<Quota>)>>,
-    keeping_tombstones: AtomicBool,
     seed: u64,
     /// Where the next eviction from another shard begins, and the next sweep.
     pub(super) eviction_hand: AtomicUsize,
@@ -70,20 +69,10 @@ impl Cache {
             totals: Totals::default(),
             namespaces: Namespaces::new(),
             quotas: Mutex::default(),
-            keeping_tombstones: AtomicBool::new(false),
             seed: RandomState::new().hash_one(count),
             eviction_hand: AtomicUsize::new(0),
             sweep_hand: AtomicUsize::new(0),
         }
-    }
-
-    /// While the ring changes, no tombstone is dropped because of its age: what moves may be older.
-    pub fn keep_tombstones(&self, keep: bool) {
-        self.keeping_tombstones.store(keep, Ordering::Relaxed);
-    }
-
-    pub(super) fn keeps_tombstones(&self) -> bool {
-        self.keeping_tombstones.load(Ordering::Relaxed)
     }
 
     /// Whether expirations are among the [changes](Self::take_changes); at first they are not.

@@ -92,6 +92,26 @@ fn the_newest_whole_backups_are_kept_and_damaged_ones_do_not_count() {
 }
 
 #[test]
+fn backups_that_were_asked_for_and_periodic_ones_do_not_displace_each_other() {
+    let scratch = TempDir::new().unwrap();
+    let dir = open(scratch.path(), 2);
+    for name in ["a", "b", "asked-1", "asked-2", "asked-3", "asked-4"] {
+        write(&dir, name, &[]).unwrap();
+    }
+    let names = || -> Vec<String> { dir.list().unwrap().iter().map(|found| found.id.to_string()).collect() };
+    assert_eq!(names(), ["asked-4", "asked-3", "b", "a"]);
+    for name in ["c", "d", "e"] {
+        write(&dir, name, &[]).unwrap();
+    }
+    assert_eq!(names(), ["e", "d", "asked-4", "asked-3"]);
+    assert_eq!(
+        newest(&dir).0.unwrap().unwrap().id,
+        id("e"),
+        "a node begins with the newest, whoever wanted it"
+    );
+}
+
+#[test]
 fn an_id_is_used_once() {
     let scratch = TempDir::new().unwrap();
     let dir = open(scratch.path(), 9);

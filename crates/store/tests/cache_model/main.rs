@@ -33,7 +33,12 @@ proptest! {
                 Step::Put(n, value, ttl_ms, age, condition) => {
                     let (version, lifetime) = (clock - age, lifetime(now, ttl_ms));
                     let put = Put { value: &value, content_type: "text/plain", packing: Packing::Plain, lifetime, version, condition };
-                    prop_assert_eq!(cache.put(key(n), put, now), model.put(n, &value, lifetime, version, condition));
+                    let first = model.put(n, &value, lifetime, version, condition);
+                    prop_assert_eq!(cache.put(key(n), put, now), first);
+                    // A value that has expired already may be held, or not.
+                    if let Some(first) = model.was_put(n, &value, lifetime, version).filter(|_| ttl_ms != Some(0)) {
+                        prop_assert_eq!(cache.put_again(key(n), put, now), Ok(first));
+                    }
                 }
                 Step::Touch(n, ttl_ms, age, condition) => {
                     let touch = Touch { lifetime: lifetime(now, ttl_ms), version: clock - age, condition };
@@ -42,6 +47,9 @@ proptest! {
                 Step::Delete(n, age, condition) => {
                     let version = clock - age;
                     prop_assert_eq!(cache.delete(key(n), version, condition, now), model.delete(n, version, condition, now));
+                    if let Some(first) = model.was_deleted(n, version) {
+                        prop_assert_eq!(cache.delete_again(key(n), version, condition, now), Ok(first));
+                    }
                 }
                 Step::Incr(n, by, age) => prop_assert_eq!(cache.incr(key(n), by, clock - age, now), model.incr(n, by, clock - age)),
                 Step::Apply(n, state, age, role) => {

@@ -118,6 +118,22 @@ impl Model {
         }
     }
 
+    /// What a put was answered with, if that is what the key holds.
+    pub(crate) fn was_put(&self, key: usize, value: &[u8], lifetime: Lifetime, version: u64) -> Option<Stored> {
+        let held = self.live.get(&key)?;
+        let is_it = held.version == version && held.value == value && held.lifetime == lifetime;
+        is_it.then_some(Stored {
+            version,
+            created: held.created,
+        })
+    }
+
+    /// What a delete was answered with, if that is what the key was left with.
+    pub(crate) fn was_deleted(&self, key: usize, version: u64) -> Option<Deleted> {
+        let held = self.dead.get(&key).filter(|held| held.version == version)?;
+        Some(Deleted { existed: held.existed })
+    }
+
     pub(crate) fn put(
         &mut self,
         key: usize,
@@ -126,13 +142,6 @@ impl Model {
         version: u64,
         condition: Condition,
     ) -> Result<Stored, Refusal> {
-        let held = self.live.get(&key);
-        if let Some(held) = held.filter(|held| held.version == version && held.value == value && held.lifetime == lifetime) {
-            return Ok(Stored {
-                version,
-                created: held.created,
-            });
-        }
         let created = self.admit(key, version, condition)?.is_none();
         self.set(
             key,
@@ -173,9 +182,6 @@ impl Model {
     }
 
     pub(crate) fn delete(&mut self, key: usize, version: u64, condition: Condition, at_ms: u64) -> Result<Deleted, Refusal> {
-        if let Some(Dead { existed, .. }) = self.dead.get(&key).filter(|held| held.version == version) {
-            return Ok(Deleted { existed: *existed });
-        }
         let existed = self.admit(key, version, condition)?.is_some();
         self.bury(key, Dead { version, at_ms, existed });
         Ok(Deleted { existed })

@@ -6,8 +6,11 @@ use super::super::record::Role;
 use super::Shard;
 
 impl Shard {
-    /// Drops an entry whose time is over.
+    /// Drops an entry whose time is over, unless such are kept.
     pub(in super::super) fn expire(&mut self, key: HashedKey<'_>) {
+        if self.keep.expired() {
+            return;
+        }
         let Some((place, _)) = self.peek(key) else { return };
         if let Some((stored, entry)) = self.remove(key) {
             self.counters.expirations += 1;
@@ -17,8 +20,11 @@ impl Shard {
         }
     }
 
-    /// Drops what has expired, at most `limit` entries; how many it was.
+    /// Drops what has expired, at most `limit` entries, unless such are kept; how many it was.
     pub(in super::super) fn sweep(&mut self, now_ms: u64, limit: usize) -> usize {
+        if self.keep.expired() {
+            return 0;
+        }
         let mut swept = 0;
         while swept < limit
             && let Some(&(at_ms, ring_hash)) = self.expiring.first()
@@ -35,8 +41,11 @@ impl Shard {
         swept
     }
 
-    /// Drops tombstones that are over, at most `limit`; how many it was.
+    /// Drops tombstones that are over, at most `limit`, unless such are kept; how many it was.
     pub(in super::super) fn sweep_tombstones(&mut self, now_ms: u64, limit: usize) -> usize {
+        if self.keep.tombstones() {
+            return 0;
+        }
         let mut swept = 0;
         while swept < limit
             && self

@@ -20,6 +20,7 @@ use super::changes::{Change, ChangeKind, Changes};
 use super::cost::Costs;
 use super::entry::Entry;
 use super::eviction::{Eviction, Policy};
+use super::keep::Keep;
 use super::key::{HashedKey, StoredKey};
 use super::namespaces::{NamespaceId, NamespaceStats, Quota};
 use super::record::Role;
@@ -71,6 +72,8 @@ pub(super) struct Shard {
     pub(super) changes: Changes,
     /// Whether expirations are changes somebody wants to hear of.
     pub(super) listening: bool,
+    /// What stays though its time is over.
+    pub(super) keep: Keep,
     pub(super) counters: Counters,
     pub(super) namespaces: Vec<NamespaceStats>,
     tally: Tally,
@@ -91,6 +94,7 @@ impl Shard {
             tombstones: Tombstones::default(),
             changes: Changes::new(changes),
             listening: false,
+            keep: Keep::default(),
             counters: Counters::default(),
             namespaces: Vec::new(),
             tally: Tally::default(),
@@ -103,7 +107,8 @@ impl Shard {
         std::mem::take(&mut self.tally)
     }
 
-    /// The live entry of a key, used once more; an expired one is dropped on the way. Counted as a hit or a miss.
+    /// The live entry of a key, used once more; an expired one is dropped on the way, unless it is kept. Counted as a hit or
+    /// a miss.
     pub(super) fn read(&mut self, key: HashedKey<'_>, now_ms: u64) -> Option<Entry> {
         let found = self.places(key).find_map(|place| self.table_mut(place)?.get(key).cloned());
         let live = match found {
@@ -127,7 +132,7 @@ impl Shard {
             .find_map(|place| Some((place, self.table(place)?.peek(key)?)))
     }
 
-    /// The live entry of a key; an expired one is dropped on the way. Not a use.
+    /// The live entry of a key; an expired one is dropped on the way, unless it is kept. Not a use.
     pub(super) fn live(&mut self, key: HashedKey<'_>, now_ms: u64) -> Option<&Entry> {
         if self.peek(key)?.1.is_expired(now_ms) {
             self.expire(key);

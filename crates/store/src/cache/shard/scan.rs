@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use super::super::entry::Hit;
+use super::super::keep::Keep;
 use super::super::key::{HashedKey, Probe, StoredKey};
 use super::super::record::{Record, RecordState};
 use super::super::tombstones::Tombstone;
@@ -30,11 +31,11 @@ impl Held {
         }
     }
 
-    /// Whether it is not over yet; tombstones may be kept beyond their time.
-    pub(in super::super) const fn counts(self, now_ms: u64, keeping_tombstones: bool) -> bool {
+    /// Whether it is not over yet, or is kept beyond its time.
+    pub(in super::super) const fn counts(self, now_ms: u64, keep: Keep) -> bool {
         match self {
-            Self::Entry { expires_at_ms, .. } => expires_at_ms == 0 || expires_at_ms > now_ms,
-            Self::Tombstone(tombstone) => keeping_tombstones || !tombstone.is_over(now_ms),
+            Self::Entry { expires_at_ms, .. } => keep.expired() || expires_at_ms == 0 || expires_at_ms > now_ms,
+            Self::Tombstone(tombstone) => keep.tombstones() || !tombstone.is_over(now_ms),
         }
     }
 }

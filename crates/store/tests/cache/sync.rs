@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use api::cache::{Lifetime, Packing, SYNC_BUCKETS};
+use api::cache::SYNC_BUCKETS;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use store::cache::{
-    Applied, Bounds, Cache, Condition, Key, Policy, Put, Record, RecordState, Refusal, Role, TOMBSTONE_TTL_MS, bucket_of,
+    Applied, Bounds, Cache, Condition, Keep, Key, Policy, Put, Record, RecordState, Refusal, Role, TOMBSTONE_TTL_MS, bucket_of,
 };
+
+use crate::writes::{put, until};
 
 fn roomy(policy: Policy) -> Cache {
     Cache::new(Bounds {
@@ -18,17 +20,10 @@ fn roomy(policy: Policy) -> Cache {
     })
 }
 
-fn put(value: &[u8], version: u64, expires_at_ms: u64) -> Put<'_> {
+fn expiring(value: &[u8], version: u64, expires_at_ms: u64) -> Put<'_> {
     Put {
-        value,
-        content_type: "",
-        packing: Packing::Plain,
-        lifetime: Lifetime {
-            fresh_until_ms: 0,
-            expires_at_ms,
-        },
-        version,
-        condition: Condition::None,
+        lifetime: until(expires_at_ms),
+        ..put(value, version)
     }
 }
 
@@ -85,9 +80,11 @@ fn fill(cache: &Cache, writes: &[(u16, u64, u8)]) {
         let version = version * 1_000 + u64::from(*n);
         let outcome = match kind {
             0..50 => cache.delete(Key::plain(&key), version, Condition::None, 1_000).map(drop),
-            50..90 => cache.put(Key::plain(&key), put(b"expired", version, 1_500), 1_000).map(drop),
+            50..90 => cache
+                .put(Key::plain(&key), expiring(b"expired", version, 1_500), 1_000)
+                .map(drop),
             _ => cache
-                .put(Key::plain(&key), put(&version.to_le_bytes(), version, 0), 1_000)
+                .put(Key::plain(&key), put(&version.to_le_bytes(), version), 1_000)
                 .map(drop),
         };
         assert!(outcome.is_ok() || matches!(outcome, Err(Refusal::Stale { .. })));
@@ -158,14 +155,14 @@ fn a_digest_tells_versions_and_deletions_of_what_concerns_the_caller() {
     let (one, two) = (roomy(Policy::Lru), roomy(Policy::Lru));
     let digests = |cache: &Cache, now_ms| cache.digests(everything, now_ms);
     assert_eq!(digests(&one, 0), vec![0; SYNC_BUCKETS]);
-    one.put(Key::plain("a"), put(b"v", 5, 0), 0).expect("room");
+    one.put(Key::plain("a"), put(b"v", 5), 0).expect("room");
     two.delete(Key::plain("a"), 5, Condition::None, 0).expect("nothing there");
     assert_ne!(digests(&one, 0), digests(&two, 0), "live or deleted");
-    two.put(Key::plain("a"), put(b"v", 6, 0), 0).expect("room");
+    two.put(Key::plain("a"), put(b"v", 6), 0).expect("room");
     assert_ne!(digests(&one, 0), digests(&two, 0), "another version");
-    one.put(Key::plain("a"), put(b"v", 6, 0), 0).expect("room");
+    one.put(Key::plain("a"), put(b"v", 6), 0).expect("room");
     assert_eq!(digests(&one, 0), digests(&two, 0));
-    one.put(Key::plain("gone"), put(b"v", 7, 100), 0).expect("room");
+    one.put(Key::plain("gone"), expiring(b"v", 7, 100), 0).expect("room");
     assert_ne!(digests(&one, 99), digests(&two, 99));
     assert_eq!(
         digests(&one, 100),
@@ -180,7 +177,7 @@ fn a_digest_tells_versions_and_deletions_of_what_concerns_the_caller() {
         digests(&two, TOMBSTONE_TTL_MS),
         "nor what was deleted long ago"
     );
-    one.keep_tombstones(true);
+    one.keep(Keep::Tombstones);
     assert_ne!(
         digests(&one, TOMBSTONE_TTL_MS),
         digests(&two, TOMBSTONE_TTL_MS),
@@ -189,12 +186,33 @@ fn a_digest_tells_versions_and_deletions_of_what_concerns_the_caller() {
 }
 
 #[test]
+fn what_expires_while_backups_are_put_together_keeps_out_what_it_replaced() {
+    let (one, two) = (roomy(Policy::Lru), roomy(Policy::Lru));
+    for cache in [&one, &two] {
+        cache.keep(Keep::Versions);
+    }
+    one.put(Key::plain("a"), put(b"replaced", 5), 0).expect("room");
+    two.put(Key::plain("a"), expiring(b"newer", 6, 100), 0).expect("room");
+    // One of them looks before it expires, the other one after.
+    sync(&one, &two, false, 1_000, 99);
+    assert_eq!(two.sweep(100, 10), 0);
+    assert!(two.get(Key::plain("a"), 100).is_none());
+    sync(&two, &one, false, 1_000, 100);
+    for cache in [&one, &two] {
+        assert_eq!(cache.get(Key::plain("a"), 100), None);
+        cache.keep(Keep::Nothing);
+    }
+    assert_eq!(one.digests(everything, 100), two.digests(everything, 100));
+    assert_eq!((one.sweep(100, 10), two.sweep(100, 10)), (1, 1));
+}
+
+#[test]
 fn a_repair_does_not_undo_what_was_written_meanwhile() {
     let (source, cache) = (roomy(Policy::Lru), roomy(Policy::Lru));
-    source.put(Key::plain("a"), put(b"source", 5, 0), 0).expect("room");
-    cache.put(Key::plain("a"), put(b"listed", 7, 0), 0).expect("room");
+    source.put(Key::plain("a"), put(b"source", 5), 0).expect("room");
+    cache.put(Key::plain("a"), put(b"listed", 7), 0).expect("room");
     let record = source.record(Key::plain("a")).expect("held");
-    cache.put(Key::plain("a"), put(b"meanwhile", 8, 0), 0).expect("newer");
+    cache.put(Key::plain("a"), put(b"meanwhile", 8), 0).expect("newer");
     assert!(!cache.repair(&record.to_item(), Some(7), Role::Replica, 0));
     assert_eq!(cache.drop_listed(&[(record.hash(), 7)]), 0);
     assert_eq!(cache.get(Key::plain("a"), 0).expect("held").value(), b"meanwhile");
@@ -216,7 +234,7 @@ fn clearing_spares_what_was_written_later() {
                 .map(drop)
                 .expect("newest"),
             _ => cache
-                .put(Key::plain(&n.to_string()), put(b"v", n + 1, 0), 0)
+                .put(Key::plain(&n.to_string()), put(b"v", n + 1), 0)
                 .map(drop)
                 .expect("room"),
         }
@@ -232,7 +250,7 @@ fn keys_of_a_prefix_come_in_parts_and_only_from_the_primary() {
     for n in 0..3_000u64 {
         for namespace in ["", "sessions"] {
             let key = format!("{}:{n}", if n % 2 == 0 { "user" } else { "host" });
-            cache.put(Key { namespace, key: &key }, put(b"v", n + 1, 0), 0).expect("room");
+            cache.put(Key { namespace, key: &key }, put(b"v", n + 1), 0).expect("room");
         }
     }
     let is_ours = |hash: u64| !hash.is_multiple_of(5);
@@ -260,7 +278,7 @@ fn walks_meet_what_stays_exactly_once_while_others_write() {
         let cache = roomy(policy);
         for n in 0..20_000u64 {
             cache
-                .put(Key::plain(&format!("stays-{n}")), put(b"v", n + 1, 0), 0)
+                .put(Key::plain(&format!("stays-{n}")), put(b"v", n + 1), 0)
                 .expect("room");
         }
         let done = AtomicBool::new(false);
@@ -273,7 +291,7 @@ fn walks_meet_what_stays_exactly_once_while_others_write() {
                     if version % 3 == 0 {
                         cache.delete(Key::plain(&key), version, Condition::None, 0).expect("newest");
                     } else {
-                        cache.put(Key::plain(&key), put(b"v", version, 0), 0).expect("room");
+                        cache.put(Key::plain(&key), put(b"v", version), 0).expect("room");
                     }
                 }
             });

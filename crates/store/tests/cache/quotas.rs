@@ -3,42 +3,11 @@
 use std::sync::Arc;
 use std::thread;
 
-use api::cache::{Lifetime, Packing, ReplicaItem, ReplicaState};
-use store::cache::{Bounds, Cache, Condition, Key, NamespaceStats, Policy, Put, QuotaBounds, Refusal, Role};
+use api::cache::ReplicaItem;
+use store::cache::{Condition, NamespaceStats, Policy, QuotaBounds, Refusal, Role};
 
-fn bounded(entries: usize, bytes: usize, policy: Policy) -> Cache {
-    Cache::new(Bounds { entries, bytes, policy })
-}
-
-fn put(value: &[u8], version: u64) -> Put<'_> {
-    Put {
-        value,
-        content_type: "",
-        packing: Packing::Plain,
-        lifetime: Lifetime::default(),
-        version,
-        condition: Condition::None,
-    }
-}
-
-fn live<'a>(key: &'a str, value: &'a [u8], version: u64) -> ReplicaItem<'a> {
-    ReplicaItem {
-        namespace: "",
-        key,
-        version,
-        state: ReplicaState::Live {
-            value,
-            content_type: "",
-            packing: Packing::Plain,
-            lifetime: Lifetime::default(),
-            created: true,
-        },
-    }
-}
-
-fn named<'a>(namespace: &'a str, key: &'a str) -> Key<'a> {
-    Key { namespace, key }
-}
+use crate::replicas::{bounded, live, named};
+use crate::writes::put;
 
 #[test]
 fn a_namespace_over_its_quota_pays_itself() {

@@ -2,49 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use api::cache::{Lifetime, Packing, ReplicaItem, ReplicaState};
-use store::cache::{Applied, Bounds, Cache, Change, ChangeKind, Condition, Key, Policy, Put, Role, TOMBSTONE_TTL_MS};
+use api::cache::{ReplicaItem, ReplicaState};
+use store::cache::{Applied, Change, ChangeKind, Condition, Keep, Key, Policy, Put, Role, TOMBSTONE_TTL_MS};
 
-fn bounded(entries: usize, bytes: usize, policy: Policy) -> Cache {
-    Cache::new(Bounds { entries, bytes, policy })
-}
-
-fn put(value: &[u8], version: u64) -> Put<'_> {
-    Put {
-        value,
-        content_type: "",
-        packing: Packing::Plain,
-        lifetime: Lifetime::default(),
-        version,
-        condition: Condition::None,
-    }
-}
-
-fn live<'a>(key: &'a str, value: &'a [u8], version: u64) -> ReplicaItem<'a> {
-    ReplicaItem {
-        namespace: "",
-        key,
-        version,
-        state: ReplicaState::Live {
-            value,
-            content_type: "",
-            packing: Packing::Plain,
-            lifetime: Lifetime::default(),
-            created: true,
-        },
-    }
-}
-
-fn until(expires_at_ms: u64) -> Lifetime {
-    Lifetime {
-        fresh_until_ms: 0,
-        expires_at_ms,
-    }
-}
-
-fn named<'a>(namespace: &'a str, key: &'a str) -> Key<'a> {
-    Key { namespace, key }
-}
+use crate::replicas::{bounded, live, named};
+use crate::writes::{put, until};
 
 #[test]
 fn primaries_pay_for_replicas_and_every_eviction_is_told() {
@@ -221,10 +183,10 @@ fn tombstones_go_when_their_time_is_over_unless_the_ring_changes() {
     }
     cache.sweep(1_000 + TOMBSTONE_TTL_MS - 1, 1_000);
     assert_eq!(cache.stats().tombstones, 50);
-    cache.keep_tombstones(true);
+    cache.keep(Keep::Tombstones);
     cache.sweep(u64::MAX, 1_000);
     assert_eq!(cache.stats().tombstones, 50);
-    cache.keep_tombstones(false);
+    cache.keep(Keep::Nothing);
     assert_eq!(cache.sweep(1_020 + TOMBSTONE_TTL_MS, 1_000), 21);
     assert_eq!(cache.stats().tombstones, 29);
     cache.sweep(u64::MAX, 1_000);
@@ -235,7 +197,7 @@ fn tombstones_go_when_their_time_is_over_unless_the_ring_changes() {
 fn tombstones_have_a_share_of_the_memory_and_the_oldest_go() {
     let bytes = 1 << 20;
     let cache = bounded(100_000, bytes, Policy::Lru);
-    cache.keep_tombstones(true);
+    cache.keep(Keep::Tombstones);
     for n in 0..20_000u64 {
         cache
             .delete(Key::plain(&n.to_string()), n + 1, Condition::None, n)

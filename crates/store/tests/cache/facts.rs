@@ -5,29 +5,13 @@ use std::thread;
 use api::cache::{Lifetime, Packing};
 use store::cache::{Bounds, Cache, Condition, Deleted, Key, MAX_CONTENT_TYPE_BYTES, Policy, Put, Refusal, Stored, Touch};
 
-const ROOMY: Bounds = Bounds {
+use crate::writes::{put, until};
+
+pub(crate) const ROOMY: Bounds = Bounds {
     entries: 1_000_000,
     bytes: 256 << 20,
     policy: Policy::Lru,
 };
-
-fn put(value: &[u8], version: u64) -> Put<'_> {
-    Put {
-        value,
-        content_type: "",
-        packing: Packing::Plain,
-        lifetime: Lifetime::default(),
-        version,
-        condition: Condition::None,
-    }
-}
-
-fn until(expires_at_ms: u64) -> Lifetime {
-    Lifetime {
-        fresh_until_ms: 0,
-        expires_at_ms,
-    }
-}
 
 #[test]
 fn the_least_recently_used_entry_goes_first() {
@@ -131,7 +115,22 @@ fn a_repeated_write_is_answered_as_the_first_time() {
             created: true
         })
     );
-    assert_eq!(cache.put(Key::plain("a"), add, 0), first);
+    assert_eq!(cache.put_again(Key::plain("a"), add, 0), first);
+    let expired = Put {
+        lifetime: until(10),
+        ..put(b"v", 6)
+    };
+    let first = cache.put(Key::plain("a"), expired, 0);
+    assert_eq!(
+        cache.put_again(Key::plain("a"), expired, 10),
+        first,
+        "its value has expired meanwhile"
+    );
+    let newer = Put { version: 7, ..add };
+    assert!(
+        matches!(cache.put_again(Key::plain("b"), newer, 0), Ok(Stored { created: true, .. })),
+        "the first attempt never came"
+    );
 }
 
 #[test]
@@ -142,6 +141,18 @@ fn two_writes_with_one_stamp_are_told_apart() {
     assert_eq!(
         cache.delete(Key::plain("a"), 5, Condition::None, 0),
         Err(Refusal::Stale { held: 5 })
+    );
+    assert_eq!(
+        cache.put(Key::plain("a"), put(b"one", 5), 0),
+        Err(Refusal::Stale { held: 5 }),
+        "another writer may want the same value"
+    );
+    cache.delete(Key::plain("d"), 5, Condition::None, 0).expect("nothing there");
+    let conditional = Condition::Version(4);
+    assert_eq!(
+        cache.delete(Key::plain("d"), 5, conditional, 0),
+        Err(Refusal::Stale { held: 5 }),
+        "its condition did not hold"
     );
     cache.incr(Key::plain("n"), 1, 6, 0).expect("counter");
     assert_eq!(
@@ -175,7 +186,7 @@ fn a_delete_leaves_a_version_behind_whether_there_was_something_or_not() {
     for (key, existed) in [("a", true), ("b", false)] {
         let first = cache.delete(Key::plain(key), 7, Condition::None, 0);
         assert_eq!(first, Ok(Deleted { existed }));
-        assert_eq!(cache.delete(Key::plain(key), 7, Condition::None, 0), first, "a repetition");
+        assert_eq!(cache.delete_again(Key::plain(key), 7, Condition::None, 0), first);
         assert_eq!(
             cache.put(Key::plain(key), put(b"late", 6), 0),
             Err(Refusal::Stale { held: 7 })
