@@ -6,6 +6,7 @@ mod auxiliaries;
 mod bad_input;
 mod cache_faults;
 mod cache_memory;
+mod docs;
 mod durability;
 mod front_door;
 mod identity;

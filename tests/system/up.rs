@@ -14,13 +14,13 @@ const READY: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(6);
 
 /// `elasticore up` on a directory and a port of its own.
-struct Up {
+pub(super) struct Up {
     directory: TempDir,
     port: Port,
 }
 
 impl Up {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
             port: Port::reserve(),
@@ -49,7 +49,7 @@ impl Up {
         command
     }
 
-    fn start(&self, life: u32) -> Process {
+    pub(super) fn start(&self, life: u32) -> Process {
         Process::start(
             &format!("up, life {life}"),
             &mut self.command(),
@@ -57,13 +57,18 @@ impl Up {
         )
     }
 
+    /// Where it answers.
+    pub(super) fn address(&self) -> String {
+        self.port.address()
+    }
+
     fn api(&self) -> Api {
-        Api::at(&self.port.address())
+        Api::at(&self.address())
     }
 }
 
 /// Waits for the banner and gives the commands it prints.
-async fn banner(process: &mut Process) -> Vec<String> {
+pub(super) async fn banner(process: &mut Process) -> Vec<String> {
     let process = std::cell::RefCell::new(process);
     let text = eventually("the banner", READY, || async {
         let mut process = process.borrow_mut();
@@ -85,7 +90,7 @@ async fn banner(process: &mut Process) -> Vec<String> {
         .collect()
 }
 
-async fn interrupt(mut process: Process) {
+pub(super) async fn interrupt(mut process: Process) {
     process.signal("INT");
     let status = process.exit(STOPPED).await;
     assert_eq!(status.code(), Some(0), "{}", process.log());

@@ -1,6 +1,7 @@
 //! Nodes as the control store records them, and the ring record.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -63,6 +64,25 @@ pub struct Member {
     pub version: String,
 }
 
+impl Member {
+    /// A life that begins now, with nothing said of zone and weight.
+    #[must_use]
+    pub fn begin(id: NodeId, role: Role, address: String) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            id,
+            role,
+            boot_id: BootId::new_random(),
+            address,
+            public_address: None,
+            zone: None,
+            weight: one(),
+            started_at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
 const fn one() -> u32 {
     1
 }
@@ -119,6 +139,17 @@ impl Phase {
             Self::Stable => "stable",
             Self::Moving => "moving",
             Self::Settling => "settling",
+        }
+    }
+
+    /// First epoch whose range syncs belong to the change under way in this phase at `epoch`; without one, to the next.
+    #[must_use]
+    pub const fn syncs_from(self, epoch: Epoch) -> Epoch {
+        match self {
+            Self::Stable => epoch.next(),
+            Self::Moving => epoch,
+            // What was fetched, was fetched for the record before.
+            Self::Settling => Epoch(epoch.0.saturating_sub(1)),
         }
     }
 }

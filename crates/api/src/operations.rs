@@ -3,8 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::cache::SyncProgress;
 use crate::member::Phase;
 use crate::{Epoch, NodeId};
+
+/// Begins the ids of backups that somebody asked for. They are kept apart from periodic ones, so that neither displace the
+/// others.
+pub const ASKED_BACKUP: &str = "asked-";
 
 /// Answer of `POST /backup`: one round over all auxiliaries of the ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -125,7 +130,12 @@ pub struct RingChange {
     pub epoch: Epoch,
     /// How far a change of the ring has come.
     pub phase: Phase,
-    /// What the range syncs of that epoch have done so far, on all nodes that answer.
+    /// Revision of the control store at which it was asked for: a rebalance is done when `GET /nodes` shows a stable ring of a
+    /// greater `ring_revision`, and nothing `rebalancing`. Absent when it was done before it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_revision: Option<u64>,
+    /// What the range syncs of this change have done so far, on all nodes that answer; all they did when it is done. Of a
+    /// change that was done before it was asked for: what the last range syncs did.
     pub sync: SyncTotals,
 }
 
@@ -140,6 +150,22 @@ pub struct SyncTotals {
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+impl SyncTotals {
+    /// Adds up the last range syncs of nodes: those of epoch `since` and later, without one those of the newest epoch.
+    #[must_use]
+    pub fn of(syncs: &[SyncProgress], since: Option<Epoch>) -> Self {
+        let newest = || syncs.iter().map(|sync| sync.epoch).max().unwrap_or_default();
+        let since = since.unwrap_or_else(newest);
+        let counted = syncs.iter().filter(|sync| sync.epoch >= since);
+        counted.fold(Self::default(), |sum, sync| Self {
+            buckets_done: sum.buckets_done + sync.buckets_done,
+            buckets: sum.buckets + sync.buckets,
+            entries: sum.entries + sync.entries,
+            bytes: sum.bytes + sync.bytes,
+        })
+    }
 }
 
 /// Answer of `GET /namespaces`.
@@ -179,4 +205,35 @@ pub struct NamespaceReport {
 pub struct Deleted {
     /// Entries removed, copies not counted.
     pub deleted: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_syncs_of_the_change_are_added_up() {
+        let sync = |epoch, entries| SyncProgress {
+            epoch: Epoch(epoch),
+            buckets_done: 3,
+            buckets: 4,
+            entries,
+            bytes: 6,
+            ..SyncProgress::default()
+        };
+        let syncs = [sync(4, 10), sync(7, 20), sync(7, 1)];
+        let entries = |since: Option<u64>| SyncTotals::of(&syncs, since.map(Epoch)).entries;
+        assert_eq!(
+            (entries(Some(4)), entries(Some(5)), entries(Some(8)), entries(None)),
+            (31, 21, 0, 21)
+        );
+        let whole = SyncTotals {
+            buckets_done: 6,
+            buckets: 8,
+            entries: 21,
+            bytes: 12,
+        };
+        assert_eq!(SyncTotals::of(&syncs, None), whole);
+        assert_eq!(SyncTotals::of(&[], None), SyncTotals::default());
+    }
 }

@@ -35,6 +35,39 @@ pub enum Whereabouts {
     Control(ControlEndpoints),
 }
 
+/// Nothing says where the cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "nothing says where the cluster is: set MASTER_ADDRESS (host:port of any master), or CONTROL_STORE=raft with MASTERS, or \
+     CONTROL_STORE=etcd with ETCD_ENDPOINTS"
+)]
+pub struct Nowhere;
+
+impl Whereabouts {
+    /// As settings have it: the address of a master goes before the engine of the control store and where it is.
+    ///
+    /// # Errors
+    /// [`Nowhere`] when there are no addresses.
+    pub fn of_settings(
+        master: Option<&str>,
+        engine: ControlEngine,
+        masters: &[String],
+        etcd_endpoints: &[String],
+    ) -> Result<Self, Nowhere> {
+        let control = match (master, engine) {
+            (Some(address), _) => return Ok(Self::Master(address.to_owned())),
+            (None, ControlEngine::Raft) if !masters.is_empty() => ControlEndpoints::Remote {
+                masters: masters.to_vec(),
+            },
+            (None, ControlEngine::Etcd) if !etcd_endpoints.is_empty() => ControlEndpoints::Etcd {
+                endpoints: etcd_endpoints.to_vec(),
+            },
+            (None, _) => return Err(Nowhere),
+        };
+        Ok(Self::Control(control))
+    }
+}
+
 /// Finds the control store and opens it; waits for it, within bounds.
 ///
 /// # Errors
@@ -68,5 +101,24 @@ async fn ask_master(peers: &PeerClient, address: &str) -> Result<ControlEndpoint
             Err(error) => tracing::warn!(%error, "not admitted yet"),
         }
         sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn master_goes_before_the_control_store_and_some_address_is_needed() {
+        let (one, none) = (["a:1".to_owned()], []);
+        let found = |master, engine, masters, etcd| Whereabouts::of_settings(master, engine, masters, etcd);
+        let master = Whereabouts::Master("m:1".to_owned());
+        assert_eq!(found(Some("m:1"), ControlEngine::Etcd, &none, &one), Ok(master));
+        let raft = ControlEndpoints::Remote { masters: one.to_vec() };
+        assert_eq!(found(None, ControlEngine::Raft, &one, &none), Ok(Whereabouts::Control(raft)));
+        let etcd = ControlEndpoints::Etcd { endpoints: one.to_vec() };
+        assert_eq!(found(None, ControlEngine::Etcd, &none, &one), Ok(Whereabouts::Control(etcd)));
+        assert_eq!(found(None, ControlEngine::Raft, &none, &one), Err(Nowhere));
+        assert_eq!(found(None, ControlEngine::Etcd, &one, &none), Err(Nowhere));
     }
 }

@@ -27,7 +27,7 @@ mod ring;
 mod view;
 
 pub use error::Error;
-pub use find::{ControlEngine, Whereabouts, find_control};
+pub use find::{ControlEngine, Nowhere, Whereabouts, find_control};
 pub use follow::{Update, follow};
 pub use join::{ControlEndpoints, JoinAnswer, join};
 pub use leader::{Leader, LeaderState, Leadership, Token, cluster_id};

@@ -27,6 +27,10 @@ pub struct Outcome {
     pub before: Epoch,
     /// Epoch when it was done, or waited for no longer.
     pub after: Epoch,
+    /// First epoch whose range syncs can be its own; none when it was done before it was asked for.
+    pub syncs_from: Option<Epoch>,
+    /// Revision of the store at which it was asked for; none as above.
+    pub asked: Option<Revision>,
     /// Whether it is done; otherwise it goes on.
     pub done: bool,
 }
@@ -47,6 +51,8 @@ pub async fn drain(store: &Arc<dyn ControlStore>, view: &View, node: &NodeId, pa
         node: Some(node.clone()),
         before: record.epoch,
         after: record.epoch,
+        syncs_from: None,
+        asked: None,
         done: true,
     };
     if let Some(boot_id) = snapshot.drains().get(node)
@@ -58,6 +64,11 @@ pub async fn drain(store: &Arc<dyn ControlStore>, view: &View, node: &NodeId, pa
     may_drain(record, node).map_err(keep)?;
     let boot_id = life_of(record, node).ok_or_else(|| keep(KeepReason::NotInRing))?;
     let asked = put(store, keys::drain(node), &Drain { boot_id }).await?;
+    let drained = Outcome {
+        syncs_from: Some(record.phase.syncs_from(record.epoch)),
+        asked: Some(asked),
+        ..drained
+    };
     let answered = |snapshot: &Arc<Snapshot>| {
         let record = snapshot.routing().record();
         let pending = snapshot.drains().get(node) == Some(&boot_id);
@@ -91,16 +102,14 @@ pub async fn drain(store: &Arc<dyn ControlStore>, view: &View, node: &NodeId, pa
 pub async fn rebalance(store: &Arc<dyn ControlStore>, view: &View, patience: Duration) -> Result<Outcome, Error> {
     let before = view.load().epoch();
     let asked = store.put(keys::REBALANCE, bytes::Bytes::from_static(b"{}"), None).await?;
-    let done = |snapshot: &Arc<Snapshot>| {
-        let ring = snapshot.ring();
-        // A ring that was written after the request, and is stable, was compared after the request.
-        snapshot.heard() >= asked && !snapshot.rebalance() && ring.mod_revision > asked && snapshot.phase() == Phase::Stable
-    };
+    let done = |snapshot: &Arc<Snapshot>| snapshot.is_rebalanced_since(asked);
     let found = tokio::time::timeout(patience, view.wait_for(done)).await;
     Ok(Outcome {
         node: None,
         before,
         after: found.as_ref().map_or_else(|_| view.load().epoch(), |found| found.epoch()),
+        syncs_from: Some(before.next()),
+        asked: Some(asked),
         done: found.is_ok(),
     })
 }

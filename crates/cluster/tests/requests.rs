@@ -27,6 +27,8 @@ async fn a_node_is_drained_when_enough_are_left() {
         node: Some(node("b")),
         before: before.epoch,
         after: Epoch(before.epoch.0 + 3),
+        syncs_from: Some(before.epoch.next()),
+        asked: outcome.asked,
         done: true,
     };
     assert_eq!(outcome, wanted);
@@ -35,7 +37,7 @@ async fn a_node_is_drained_when_enough_are_left() {
     let again = drain(&master.store, &master.view, &node("b"), PATIENCE)
         .await
         .expect("it is out");
-    assert!(again.done);
+    assert_eq!((again.done, again.syncs_from), (true, None), "nothing was moved for it");
     let refused = drain(&master.store, &master.view, &node("a"), PATIENCE).await;
     assert!(matches!(refused, Err(Error::Keep { .. })), "{refused:?}");
     let b = running.remove(1).restart().await;
@@ -74,6 +76,9 @@ async fn a_rebalance_is_one_change_and_is_waited_for() {
         !master.sees_within(INTERVAL * 3, |record| record.epoch > outcome.after).await,
         "once is enough"
     );
+    let (view, asked) = (master.view.load_full(), outcome.asked.expect("it was asked for"));
+    assert!(view.is_rebalanced_since(asked));
+    assert!(!view.is_rebalanced_since(view.heard()), "one asked for now has not begun");
 }
 
 #[tokio::test]

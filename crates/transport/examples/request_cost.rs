@@ -25,7 +25,7 @@ use telemetry::LogFormat;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use transport::ApiError;
-use transport::frames::{Call, FrameClient, FrameHandler, frames_route};
+use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, bind, serve};
 
@@ -88,13 +88,22 @@ impl FrameHandler for Echo {
     async fn handle(&self, _: Call, body: Bytes) -> Result<Bytes, ApiError> {
         Ok(body)
     }
+
+    fn name(&self, _: u8) -> &'static str {
+        "echo"
+    }
 }
 
 async fn calls() {
     let (token, path, stop) = ("secret", "/internal/v1/echo", CancellationToken::new());
     let router = Router::new()
         .route(path, post(|body: Bytes| async { body }))
-        .merge(frames_route(Arc::new(Echo), 1 << 20, stop.clone()));
+        .merge(frames_route(
+            Arc::new(Echo),
+            FrameMetrics::new(&telemetry::new_registry()),
+            1 << 20,
+            stop.clone(),
+        ));
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.expect("a free port");
     let peer = listener.local_addr().expect("bound").to_string();
     tokio::spawn(serve(listener, layers().private(token).around(router), stop));

@@ -2,30 +2,30 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use api::NodeId;
 use api::cache::MAX_FRAME_BYTES;
 use api::member::{Member, Role};
-use api::{BootId, NodeId};
 use cache::Clock;
 use cache::net::{FramePeers, ViewRings};
 use cache::owner::{Identity, Options, Owner};
-use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Reach, Registration, View, Whereabouts, find_control};
+use cluster::{LEASE_TTL, Reach, Registration, View, find_control};
 use control::{ControlStore, Instrumented};
-use lifecycle::{CancellationToken, Tasks};
+use lifecycle::Tasks;
 use parking_lot::Mutex;
 use store::backup::BackupDir;
 use store::blob::BlobStore;
 use store::cache::{Bounds, Cache, Policy};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
-use transport::frames::{FrameClient, frames_route};
+use transport::frames::{FrameClient, FrameMetrics, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
 
 use crate::app::backups::Backups;
 use crate::app::{App, Frames, blob_operations};
-use crate::background::{backups, quotas, sweep};
+use crate::background::{backups, quotas, readiness, sweep};
 use crate::metrics::CacheCollector;
 use crate::settings::CachePolicy;
 use crate::{Error, Handle, Settings, http};
@@ -42,8 +42,11 @@ const FRAME_OVERHEAD: usize = 64 << 10;
 pub async fn start(settings: Settings) -> Result<Handle, Error> {
     let problems = settings::Settings::problems(&settings);
     refuse(problems)?;
+    let whereabouts = settings
+        .whereabouts()
+        .map_err(|nowhere| Error::Settings(nowhere.to_string()))?;
     let node = Foundation::lay(&settings, new_registry()).await?;
-    let control = find_control(&whereabouts(&settings), &node.peers).await?;
+    let control = find_control(&whereabouts, &node.peers).await?;
     node.build(&settings, control).await
 }
 
@@ -152,7 +155,12 @@ impl Foundation {
         let handler = Arc::new(Frames(Arc::clone(&owner)));
         let routes = http::routes(
             app,
-            frames_route(handler, max_frame_bytes, tasks.token().clone()),
+            frames_route(
+                handler,
+                FrameMetrics::new(&self.registry),
+                max_frame_bytes,
+                tasks.token().clone(),
+            ),
             self.registry.clone(),
             readiness.clone(),
         );
@@ -202,7 +210,14 @@ impl Foundation {
             let (registration, leave) = (Arc::clone(&registration), leave.clone());
             async move { registration.keep(leave).await }
         });
-        spawn_readiness(&tasks, view, Arc::clone(&owner), readiness.clone(), leaving.clone());
+        readiness::spawn(
+            &tasks,
+            me.clone(),
+            view,
+            Arc::clone(&owner),
+            readiness.clone(),
+            leaving.clone(),
+        );
         tracing::info!(id = %me.id, address = %self.address, "auxiliary started");
         Ok(Handle {
             id: me.id,
@@ -261,28 +276,6 @@ fn spawn_cache(
     }
 }
 
-/// Ready while it holds all it must hold; a node that is to be taken out of the ring, or was, is not.
-fn spawn_readiness(tasks: &Tasks, view: Arc<View>, owner: Arc<Owner>, readiness: Readiness, leaving: CancellationToken) {
-    tasks.supervise("readiness", move |_| {
-        let (view, owner, readiness, leaving) = (Arc::clone(&view), Arc::clone(&owner), readiness.clone(), leaving.clone());
-        let keep = async move {
-            view.synced().await;
-            loop {
-                readiness.not_ready("fetching what it must hold from other nodes");
-                owner.synced().await;
-                readiness.ready();
-                owner.departed().await;
-            }
-        };
-        async move {
-            tokio::select! {
-                () = keep => {}
-                () = leaving.cancelled() => {}
-            }
-        }
-    });
-}
-
 fn bounds(settings: &Settings) -> Bounds {
     Bounds {
         entries: settings.cache_size,
@@ -295,28 +288,11 @@ fn bounds(settings: &Settings) -> Bounds {
 }
 
 fn member(settings: &Settings, address: SocketAddr) -> Result<Member, Error> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let id = NodeId::try_new(&settings.node_id).map_err(|error| Error::Settings(error.to_string()))?;
+    let address = format!("{}:{}", settings.advertise_addr, address.port());
     Ok(Member {
-        id: NodeId::try_new(&settings.node_id).map_err(|error| Error::Settings(error.to_string()))?,
-        role: Role::Auxiliary,
-        boot_id: BootId::new_random(),
-        address: format!("{}:{}", settings.advertise_addr, address.port()),
-        public_address: None,
         zone: settings.zone.clone(),
         weight: settings.weight,
-        started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Member::begin(id, Role::Auxiliary, address)
     })
-}
-
-fn whereabouts(settings: &Settings) -> Whereabouts {
-    match (&settings.master_address, settings.control_store) {
-        (Some(address), _) => Whereabouts::Master(address.clone()),
-        (None, ControlEngine::Raft) => Whereabouts::Control(ControlEndpoints::Remote {
-            masters: settings.masters.0.clone(),
-        }),
-        (None, ControlEngine::Etcd) => Whereabouts::Control(ControlEndpoints::Etcd {
-            endpoints: settings.etcd_endpoints.0.clone(),
-        }),
-    }
 }

@@ -26,6 +26,7 @@ async fn a_batch_is_carried_out_in_order() {
         namespace: "ns",
         key: "k",
         op,
+        again: false,
     };
     let write = |version, condition, expires_at_ms| {
         op(FrameOp::Put {

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
+use api::NodeId;
 use api::member::{Member, Role};
-use api::{BootId, NodeId};
 use cache::Clock;
 use cache::front::{Cache, Options};
 use cache::net::{FramePeers, ViewRings};
@@ -179,17 +179,12 @@ async fn open_store(settings: &Settings, registry: &Registry) -> anyhow::Result<
 }
 
 fn member(settings: &Settings, public: SocketAddr, private: SocketAddr) -> anyhow::Result<Member> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let id = NodeId::try_new(&settings.node_id)?;
+    let address = format!("{}:{}", settings.advertise_addr, private.port());
     Ok(Member {
-        id: NodeId::try_new(&settings.node_id)?,
-        role: Role::Master,
-        boot_id: BootId::new_random(),
-        address: format!("{}:{}", settings.advertise_addr, private.port()),
         public_address: Some(format!("{}:{}", settings.advertise_addr, public.port())),
         zone: settings.zone.clone(),
-        weight: 1,
-        started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Member::begin(id, Role::Master, address)
     })
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api::NodeId;
-use cluster::ControlEngine;
+use cluster::{ControlEngine, Nowhere, Whereabouts};
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, List, Secret};
 use telemetry::LogFormat;
@@ -97,23 +97,22 @@ impl Settings {
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
         problems
     }
+
+    /// Where the cluster is.
+    pub(crate) fn whereabouts(&self) -> Result<Whereabouts, Nowhere> {
+        Whereabouts::of_settings(
+            self.master_address.as_deref(),
+            self.control_store,
+            &self.masters.0,
+            &self.etcd_endpoints.0,
+        )
+    }
 }
 
 impl settings::Settings for Settings {
     fn problems(&self) -> Vec<String> {
         let mut problems = self.problems_of_the_node();
-        let findable = self.master_address.is_some()
-            || match self.control_store {
-                ControlEngine::Raft => !self.masters.0.is_empty(),
-                ControlEngine::Etcd => !self.etcd_endpoints.0.is_empty(),
-            };
-        if !findable {
-            problems.push(
-                "nothing says where the cluster is: set MASTER_ADDRESS (host:port of any master), or CONTROL_STORE=raft with \
-                 MASTERS, or CONTROL_STORE=etcd with ETCD_ENDPOINTS"
-                    .to_owned(),
-            );
-        }
+        problems.extend(self.whereabouts().err().map(|nowhere| nowhere.to_string()));
         problems
     }
 }

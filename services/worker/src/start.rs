@@ -4,11 +4,11 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use api::NodeId;
 use api::member::{Member, Role};
-use api::{BootId, NodeId};
-use cluster::{ControlEndpoints, ControlEngine, LEASE_TTL, Registration, View, Whereabouts, find_control};
+use cluster::{LEASE_TTL, Registration, View, find_control};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
@@ -34,8 +34,11 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 /// A taken port, a directory that cannot be used, a cluster that cannot be found or does not admit this node.
 pub async fn start(settings: Settings) -> Result<Handle, Error> {
     refuse(&settings::Settings::problems(&settings))?;
+    let whereabouts = settings
+        .whereabouts()
+        .map_err(|nowhere| Error::Settings(nowhere.to_string()))?;
     let node = Foundation::lay(&settings).await?;
-    let store = find_control(&whereabouts(&settings), &node.peers).await?;
+    let store = find_control(&whereabouts, &node.peers).await?;
     node.build(&settings, store).await
 }
 
@@ -213,28 +216,10 @@ fn lock(directory: &Path) -> Result<File, Error> {
 }
 
 fn member(settings: &Settings, address: SocketAddr) -> Result<Member, Error> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let id = NodeId::try_new(&settings.node_id).map_err(|error| Error::Settings(error.to_string()))?;
+    let address = format!("{}:{}", settings.advertise_addr, address.port());
     Ok(Member {
-        id: NodeId::try_new(&settings.node_id).map_err(|error| Error::Settings(error.to_string()))?,
-        role: Role::Worker,
-        boot_id: BootId::new_random(),
-        address: format!("{}:{}", settings.advertise_addr, address.port()),
-        public_address: None,
         zone: settings.zone.clone(),
-        weight: 1,
-        started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Member::begin(id, Role::Worker, address)
     })
-}
-
-fn whereabouts(settings: &Settings) -> Whereabouts {
-    match (&settings.master_address, settings.control_store) {
-        (Some(address), _) => Whereabouts::Master(address.clone()),
-        (None, ControlEngine::Raft) => Whereabouts::Control(ControlEndpoints::Remote {
-            masters: settings.masters.0.clone(),
-        }),
-        (None, ControlEngine::Etcd) => Whereabouts::Control(ControlEndpoints::Etcd {
-            endpoints: settings.etcd_endpoints.0.clone(),
-        }),
-    }
 }

@@ -11,6 +11,7 @@ pub(super) struct Figures {
     members: IntGaugeVec,
     ring_epoch: IntGauge,
     ring_members: IntGauge,
+    ring_replicas: IntGauge,
     ring_phase: IntGaugeVec,
     under_replicated: IntGauge,
 }
@@ -22,6 +23,10 @@ impl Figures {
             members: metrics.int_gauges("cluster_members", "Registered nodes as this node sees them.", &["role"]),
             ring_epoch: metrics.int_gauge("cluster_ring_epoch", "Epoch of the ring this node routes and serves by."),
             ring_members: metrics.int_gauge("cluster_ring_members", "Auxiliaries in the ring."),
+            ring_replicas: metrics.int_gauge(
+                "cluster_ring_replicas",
+                "Copies that each entry is to have, the primary's included.",
+            ),
             ring_phase: metrics.int_gauges(
                 "cluster_ring_phase",
                 "1 for the phase the ring is in: stable, moving or settling.",
@@ -44,6 +49,7 @@ impl Figures {
         let record = snapshot.routing().record();
         self.ring_epoch.set(record.epoch.0.cast_signed());
         self.ring_members.set(record.layout.members.len().cast_signed() as i64);
+        self.ring_replicas.set(record.layout.replicas.into());
         let exists = record.epoch.0 > 0;
         for phase in [Phase::Stable, Phase::Moving, Phase::Settling] {
             let is = exists && phase == record.phase;

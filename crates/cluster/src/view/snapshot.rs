@@ -89,6 +89,13 @@ impl Snapshot {
         self.rebalance
     }
 
+    /// Whether a rebalance that was asked for at the revision `asked` is over: a ring that was written after the request, and is
+    /// stable, was compared after the request. The request is gone from the record's write on that begins it.
+    #[must_use]
+    pub fn is_rebalanced_since(&self, asked: Revision) -> bool {
+        self.heard >= asked && !self.rebalance && self.ring.mod_revision > asked && self.phase() == Phase::Stable
+    }
+
     /// Revision up to which all that concerns the ring has been heard.
     #[must_use]
     pub const fn heard(&self) -> Revision {

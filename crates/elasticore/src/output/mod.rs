@@ -1,11 +1,13 @@
 //! What goes to standard output, and how: for a person at a terminal, for a pipe, or as the API's JSON.
 
+mod bar;
 mod row;
 mod sink;
 mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+pub(crate) use bar::Bar;
 pub(crate) use row::fields;
 pub(crate) use sink::Sink;
 pub(crate) use table::{Cell, Table, Tint, printable};

@@ -106,12 +106,57 @@ async fn rebalance_that_takes_longer_is_not_asked_for_again() {
     let fake = Fake::new(move |request| match request.target.as_str() {
         "/rebalance" => Reply::json(202, change(false, 4, "moving")),
         _ if looks.fetch_add(1, Ordering::SeqCst) == 0 => Reply::json(200, nodes(4, "moving")),
-        _ => Reply::json(200, nodes(6, "stable")),
+        _ => {
+            let mut after = nodes(6, "stable");
+            after["ring_revision"] = json!(9);
+            Reply::json(200, after)
+        }
     })
     .await;
     let ended = run(&fake.endpoint, &["nodes", "rebalance"]).await;
     assert_eq!((ended.code, ended.text()), (0, "rebalanced, epoch 6\n"), "{}", ended.stderr);
     assert_eq!(fake.asked().iter().filter(|asked| asked.target == "/rebalance").count(), 1);
+}
+
+#[tokio::test]
+async fn rebalance_ends_with_its_own_change_and_not_with_one_before_it() {
+    let looks = AtomicUsize::new(0);
+    let seen = |epoch: u64, phase: &str, revision: u64, rebalancing: bool| {
+        let mut nodes = nodes(epoch, phase);
+        nodes["ring_revision"] = json!(revision);
+        nodes["rebalancing"] = json!(rebalancing);
+        nodes["nodes"][0]["cache"]["sync"] = json!({ "epoch": epoch.min(7), "buckets_done": 4, "buckets": 4, "entries": epoch, "bytes": 9,
+            "dropped": 0, "started_at_ms": 1 });
+        Reply::json(200, nodes)
+    };
+    let fake = Fake::new(move |request| match (request.target.as_str(), looks.load(Ordering::SeqCst)) {
+        ("/rebalance", _) => {
+            let mut asked = change(false, 4, "moving");
+            asked["from_epoch"] = json!(4);
+            asked["asked_revision"] = json!(100);
+            Reply::json(202, asked)
+        }
+        (_, look) => {
+            looks.fetch_add(1, Ordering::SeqCst);
+            match look {
+                // A master that has not heard of it.
+                0 => seen(6, "stable", 99, false),
+                // The change that was under way is over.
+                1 => seen(6, "stable", 101, true),
+                2 => seen(7, "moving", 102, false),
+                _ => seen(9, "stable", 104, false),
+            }
+        }
+    })
+    .await;
+    let ended = run(&fake.endpoint, &["nodes", "rebalance", "--output", "json"]).await;
+    let told: Value = serde_json::from_str(ended.text()).expect("JSON");
+    assert_eq!(
+        (ended.code, &told["epoch"], &told["done"], &told["sync"]["entries"]),
+        (0, &json!(9), &json!(true), &json!(9)),
+        "{told} {}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]

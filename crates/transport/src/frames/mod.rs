@@ -27,6 +27,7 @@
 mod client;
 mod connect;
 mod link;
+mod metrics;
 mod outbox;
 mod route;
 mod serving;
@@ -35,6 +36,7 @@ mod wire;
 use api::{BootId, Epoch};
 
 pub use client::FrameClient;
+pub use metrics::FrameMetrics;
 pub use route::{FrameHandler, frames_route};
 
 /// Where frames are spoken.

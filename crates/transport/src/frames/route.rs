@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::serving::{self, Serving};
-use super::{Call, PATH, PROTOCOL};
+use super::{Call, FrameMetrics, PATH, PROTOCOL};
 use crate::ApiError;
 use crate::server::ConnectionSlot;
 
@@ -37,13 +37,22 @@ pub trait FrameHandler: Send + Sync {
     /// # Errors
     /// Whatever the caller is to get as [`PeerError::Answered`](crate::peer::PeerError::Answered).
     async fn handle(&self, call: Call, body: Bytes) -> Result<Bytes, ApiError>;
+
+    /// What calls of a kind are called in metrics: one of a few names, whatever peers send.
+    fn name(&self, kind: u8) -> &'static str;
 }
 
 /// `POST /internal/v1/frames`, for the private listener: the layers there ask for the token. Bodies of calls may have up to
 /// `max_frame_bytes`. When `stop` is cancelled, calls that were read are answered, the others told that they were not.
-pub fn frames_route(handler: Arc<dyn FrameHandler>, max_frame_bytes: usize, stop: CancellationToken) -> Router {
+pub fn frames_route(
+    handler: Arc<dyn FrameHandler>,
+    metrics: FrameMetrics,
+    max_frame_bytes: usize,
+    stop: CancellationToken,
+) -> Router {
     let serving = Arc::new(Serving {
         handler,
+        metrics: Arc::new(metrics),
         max_frame_bytes,
         handled: Arc::new(Semaphore::new(MAX_HANDLED)),
         stop,

@@ -21,7 +21,7 @@ use tracing::{Instrument, debug, error, info_span};
 use super::outbox::Outbox;
 use super::route::FrameHandler;
 use super::wire::{Arrived, Frame, Garbled, Incoming, open_call};
-use super::{Call, MAX_CALLS};
+use super::{Call, FrameMetrics, MAX_CALLS};
 use crate::{ApiError, RequestId};
 
 /// A connection on which nothing came for so long is closed: its peer may be gone without a word.
@@ -34,6 +34,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// What all connections of a route share.
 pub(super) struct Serving {
     pub(super) handler: Arc<dyn FrameHandler>,
+    pub(super) metrics: Arc<FrameMetrics>,
     pub(super) max_frame_bytes: usize,
     pub(super) handled: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
@@ -52,6 +53,7 @@ struct Connection<'a> {
 /// Answers calls until the peer goes away, is silent for too long, or the node stops.
 pub(super) async fn serve(serving: &Serving, stream: TcpStream, first: Bytes) {
     let (mut reader, mut writer) = stream.into_split();
+    serving.metrics.connections.inc();
     let mut connection = Connection {
         serving,
         incoming: Incoming::new(first, serving.max_frame_bytes),
@@ -69,6 +71,7 @@ pub(super) async fn serve(serving: &Serving, stream: TcpStream, first: Bytes) {
         }
         Err(error) => debug!(%error, "a connection of frames broke"),
     }
+    serving.metrics.connections.dec();
 }
 
 /// Why a connection ends.
@@ -123,12 +126,19 @@ impl Connection<'_> {
     /// Begins to answer a call; whatever needs no waiting is answered on the spot.
     fn take(&mut self, arrived: Arrived) -> Result<(), Garbled> {
         self.last_id = arrived.id;
+        let answering = Answering {
+            id: arrived.id,
+            kind: arrived.kind,
+            began: Instant::now(),
+            handler: Arc::clone(&self.serving.handler),
+            metrics: Arc::clone(&self.serving.metrics),
+        };
         let payload = match arrived.payload {
             Ok(payload) => payload,
             Err(large) => {
                 let (bytes, limit) = (large.bytes, self.serving.max_frame_bytes);
                 let detail = format!("a call of {bytes} bytes was not executed: the limit here is {limit}");
-                self.outbox.push(refusal(arrived.id, ErrorCode::TooLarge, detail));
+                self.outbox.push(answering.refuse(ErrorCode::TooLarge, detail));
                 return Ok(());
             }
         };
@@ -137,21 +147,20 @@ impl Connection<'_> {
             Ok(permit) if self.waiting.len() < MAX_CALLS => permit,
             _ => {
                 let detail = "this node is answering as many calls as it can; this one was not executed";
-                self.outbox
-                    .push(refusal(arrived.id, ErrorCode::Unavailable, detail.to_owned()));
+                self.outbox.push(answering.refuse(ErrorCode::Unavailable, detail.to_owned()));
                 return Ok(());
             }
         };
-        let mut answering = Box::pin(answer(Arc::clone(&self.serving.handler), arrived.id, call, request, body));
-        if let Some(frame) = (&mut answering).now_or_never() {
+        let mut answer = Box::pin(answering.clone().answer(call, request, body));
+        if let Some(frame) = (&mut answer).now_or_never() {
             self.outbox.push(frame);
             return Ok(());
         }
-        let (outbox, id) = (Arc::clone(&self.outbox), arrived.id);
+        let outbox = Arc::clone(&self.outbox);
         self.waiting.spawn(async move {
-            let frame = tokio::time::timeout(LONGEST_CALL, answering).await.unwrap_or_else(|_| {
+            let frame = tokio::time::timeout(LONGEST_CALL, answer).await.unwrap_or_else(|_| {
                 let detail = format!("no answer within {LONGEST_CALL:?}; the call may or may not have been executed");
-                refusal(id, ErrorCode::Timeout, detail)
+                answering.refuse(ErrorCode::Timeout, detail)
             });
             drop(permit);
             outbox.push(frame);
@@ -177,32 +186,56 @@ impl Connection<'_> {
     }
 }
 
-/// The answer to a call, whatever the handler does.
-async fn answer(handler: Arc<dyn FrameHandler>, id: u32, call: Call, request: Option<RequestId>, body: Bytes) -> Frame {
-    let handling = async {
-        let outcome = AssertUnwindSafe(handler.handle(call, body)).catch_unwind().await;
-        match outcome {
-            Ok(Ok(body)) => {
-                let too_large = || refusal(id, ErrorCode::TooLarge, "the answer is longer than a frame can be".to_owned());
-                Frame::answer(id, body).unwrap_or_else(too_large)
-            }
-            Ok(Err(error)) => Frame::problem(id, &error.problem()),
-            Err(_) => {
-                error!(kind = call.kind, "the handler of a call panicked");
-                let detail = "something broke on the peer's side; its log has more";
-                refusal(id, ErrorCode::Internal, detail.to_owned())
-            }
-        }
-    };
-    match request {
-        Some(request) => {
-            let span = info_span!("frame", id = %request, kind = call.kind);
-            request.scope(handling).instrument(span).await
-        }
-        None => handling.await,
-    }
+/// A call on its way to its answer.
+#[derive(Clone)]
+struct Answering {
+    id: u32,
+    kind: u8,
+    began: Instant,
+    handler: Arc<dyn FrameHandler>,
+    metrics: Arc<FrameMetrics>,
 }
 
-fn refusal(id: u32, code: ErrorCode, detail: String) -> Frame {
-    Frame::problem(id, &ApiError::new(code, detail).problem())
+impl Answering {
+    /// The answer, whatever the handler does.
+    async fn answer(self, call: Call, request: Option<RequestId>, body: Bytes) -> Frame {
+        let handling = async {
+            let outcome = AssertUnwindSafe(self.handler.handle(call, body)).catch_unwind().await;
+            let body = match outcome {
+                Ok(Ok(body)) => body,
+                Ok(Err(error)) => {
+                    self.count(Err(error.code));
+                    return Frame::problem(self.id, &error.problem());
+                }
+                Err(_) => {
+                    error!(kind = call.kind, "the handler of a call panicked");
+                    let detail = "something broke on the peer's side; its log has more";
+                    return self.refuse(ErrorCode::Internal, detail.to_owned());
+                }
+            };
+            let Some(frame) = Frame::answer(self.id, body) else {
+                let detail = "the answer is longer than a frame can be";
+                return self.refuse(ErrorCode::TooLarge, detail.to_owned());
+            };
+            self.count(Ok(()));
+            frame
+        };
+        match request {
+            Some(request) => {
+                let span = info_span!("frame", id = %request, kind = call.kind);
+                request.scope(handling).instrument(span).await
+            }
+            None => handling.await,
+        }
+    }
+
+    fn refuse(&self, code: ErrorCode, detail: String) -> Frame {
+        self.count(Err(code));
+        Frame::problem(self.id, &ApiError::new(code, detail).problem())
+    }
+
+    fn count(&self, outcome: Result<(), ErrorCode>) {
+        let name = self.handler.name(self.kind);
+        self.metrics.answered(self.kind, name, outcome, self.began.elapsed());
+    }
 }

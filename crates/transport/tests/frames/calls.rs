@@ -31,6 +31,40 @@ async fn answers_come_in_any_order() {
     assert_eq!(node.connections(), 1);
 }
 
+#[tokio::test]
+async fn calls_are_counted_by_kind_and_by_how_they_ended() {
+    let (mut node, client) = (Node::start().await, client(TOKEN));
+    let large = Bytes::from(vec![0; MAX_BODY + 1024]);
+    for (kind, body) in [
+        (ECHO, body("a")),
+        (ECHO, body("b")),
+        (REFUSED, body("")),
+        (PANIC, body("")),
+        (ECHO, large),
+    ] {
+        drop(client.call(&node.address, call(kind), body, LONG).await);
+    }
+    // Not answered on the spot.
+    let held = client.call(&node.address, call(HELD), body("slow"), LONG);
+    let (held, ()) = tokio::join!(held, async {
+        node.held.recv().await.unwrap();
+        node.gate.add_permits(1);
+    });
+    held.unwrap();
+    let metrics = telemetry::render(&node.registry);
+    for line in [
+        r#"frame_calls_total{kind="echo",status="200"} 2"#,
+        r#"frame_calls_total{kind="echo",status="413"} 1"#,
+        r#"frame_calls_total{kind="held",status="200"} 1"#,
+        r#"frame_calls_total{kind="refused",status="409"} 1"#,
+        r#"frame_calls_total{kind="other",status="500"} 1"#,
+        r#"frame_call_duration_seconds_count{kind="echo"} 3"#,
+        "frame_connections 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_callers_share_one_connection_and_each_gets_its_own_answer() {
     let (node, client) = (Node::start().await, client(TOKEN));

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use transport::frames::{Call, FrameClient, FrameHandler, frames_route};
+use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, frames_route};
 use transport::peer::{BreakerPolicy, PeerClient, PeerError, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, bind, serve};
 use transport::{ApiError, RequestId};
@@ -73,7 +73,7 @@ impl Node {
             waits,
         });
         let layers = Layers::new(HttpMetrics::new(&registry), LONG, 1024, 2).private(TOKEN);
-        let router = layers.around(frames_route(handler, MAX_BODY, stop.clone()));
+        let router = layers.around(frames_route(handler, FrameMetrics::new(&registry), MAX_BODY, stop.clone()));
         let listener = bind(address, "PORT").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let serving = Some(tokio::spawn(serve(listener, router, stop.clone())));
@@ -117,6 +117,15 @@ impl FrameHandler for Handler {
                 Ok(format!("{} {} {request}", call.epoch, call.boot_id).into())
             }
             _ => panic!("on purpose"),
+        }
+    }
+
+    fn name(&self, kind: u8) -> &'static str {
+        match kind {
+            ECHO => "echo",
+            HELD => "held",
+            REFUSED => "refused",
+            _ => "other",
         }
     }
 }

@@ -26,6 +26,17 @@ impl FrameHandler for Frames {
         };
         self.0.answer(call, body).await.map_err(|refused| refusal(&refused))
     }
+
+    fn name(&self, kind: u8) -> &'static str {
+        match Kind::from_wire(kind) {
+            Some(Kind::Batch) => "batch",
+            Some(Kind::Replica) => "replica",
+            Some(Kind::Digests) => "digests",
+            Some(Kind::Page) => "page",
+            Some(Kind::Handover) => "handover",
+            None => "unknown",
+        }
+    }
 }
 
 /// What a refusal is to callers: everything but nonsense means that nothing was done, and that the ring should be looked up.

@@ -2,4 +2,5 @@
 
 pub(crate) mod backups;
 pub(crate) mod quotas;
+pub(crate) mod readiness;
 pub(crate) mod sweep;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::cache::NodeStatus;
 use api::{Epoch, ErrorCode, NodeId};
@@ -192,15 +193,19 @@ fn unusable(error: &Error) -> ApiError {
     }
 }
 
-/// Lines of JSON, one an event, until the caller leaves or the node stops.
+/// Silence after which an empty line says that this node is still there; masters give up a stream that is silent for longer.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Lines of JSON, one an event, and empty ones while nothing happens, until the caller leaves or the node stops.
 pub(super) async fn events(State(app): State<Arc<App>>) -> Response {
     let heard = app.owner.events().subscribe();
     app.owner.store().set_listening(true);
     let lines = futures::stream::unfold(heard, |mut heard| async move {
-        let line = match heard.recv().await {
-            Ok(event) => line(&event),
-            Err(RecvError::Lagged(lost)) => serde_json::json!({ "lagged": lost }).to_string(),
-            Err(RecvError::Closed) => return None,
+        let line = match tokio::time::timeout(HEARTBEAT, heard.recv()).await {
+            Ok(Ok(event)) => line(&event),
+            Ok(Err(RecvError::Lagged(lost))) => serde_json::json!({ "lagged": lost }).to_string(),
+            Ok(Err(RecvError::Closed)) => return None,
+            Err(_) => String::new(),
         };
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(line + "\n")), heard))
     });

@@ -177,6 +177,7 @@ pub(crate) fn get(key: &str) -> FrameItem<'_> {
         namespace: "",
         key,
         op: FrameOp::Get,
+        again: false,
     }
 }
 
@@ -189,5 +190,10 @@ pub(crate) fn put<'a>(key: &'a str, value: &'a [u8], version: u64) -> FrameItem<
         version,
         condition: Condition::None,
     };
-    FrameItem { namespace: "", key, op }
+    FrameItem {
+        namespace: "",
+        key,
+        op,
+        again: false,
+    }
 }

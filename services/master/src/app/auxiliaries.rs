@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::NodeId;
 use api::cache::NodeStatus;
 use api::member::Role;
 use api::operations::{SyncTotals, Unanswered};
+use api::{Epoch, NodeId};
 use cluster::{Routing, View};
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
@@ -138,19 +138,11 @@ impl Auxiliaries {
         .await
     }
 
-    /// How far the range syncs of the present epoch are.
-    pub async fn sync_totals(&self) -> SyncTotals {
-        let routing = self.routing();
-        let replies = self.status(&Self::in_ring(&routing)).await;
-        let progress = replies.into_iter().filter_map(|reply| reply.answer.ok()?.sync);
-        let mut totals = SyncTotals::default();
-        for sync in progress.filter(|sync| sync.epoch == routing.epoch()) {
-            totals.buckets_done += sync.buckets_done;
-            totals.buckets += sync.buckets;
-            totals.entries += sync.entries;
-            totals.bytes += sync.bytes;
-        }
-        totals
+    /// How far the last range syncs of the nodes in the ring are: those of epoch `since` and later, without one the newest.
+    pub async fn sync_totals(&self, since: Option<Epoch>) -> SyncTotals {
+        let replies = self.status(&Self::in_ring(&self.routing())).await;
+        let progress: Vec<_> = replies.into_iter().filter_map(|reply| reply.answer.ok()?.sync).collect();
+        SyncTotals::of(&progress, since)
     }
 }
 

@@ -9,7 +9,7 @@ mod restore;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::operations::{BackupPart, BackupReport};
+use api::operations::{ASKED_BACKUP, BackupPart, BackupReport};
 use cache::front::Failure;
 use serde::{Deserialize, Serialize};
 use transport::peer::Retry;
@@ -57,12 +57,25 @@ impl Backups {
         }
     }
 
-    /// Has every auxiliary of the ring write a backup. It goes on when the caller goes away.
+    /// Has every auxiliary of the ring write a backup because somebody asked for it: periodic ones do not displace it. It
+    /// goes on when the caller goes away.
     ///
     /// # Errors
     /// [`Failure`] when nothing was begun: another round is under way here, or the ring is empty.
     pub async fn make(&self) -> Result<BackupReport, Failure> {
-        let (this, id) = (self.clone(), Uuid::now_v7().to_string());
+        self.begin(format!("{ASKED_BACKUP}{}", Uuid::now_v7())).await
+    }
+
+    /// The same, because it is time.
+    ///
+    /// # Errors
+    /// As [`Backups::make`].
+    pub async fn make_periodic(&self) -> Result<BackupReport, Failure> {
+        self.begin(Uuid::now_v7().to_string()).await
+    }
+
+    async fn begin(&self, id: String) -> Result<BackupReport, Failure> {
+        let this = self.clone();
         self.detached(async move { this.make_as(id).await }).await
     }
 

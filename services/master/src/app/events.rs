@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{BootId, NodeId};
-use serde::Deserialize;
+pub use cache::events::EventKind as Kind;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
@@ -18,36 +18,6 @@ use super::auxiliaries::Auxiliaries;
 const BACKLOG: usize = 4096;
 /// Clients that may listen here at once.
 pub const MAX_LISTENERS: usize = 256;
-
-/// What happened to a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// It was written.
-    Set,
-    /// It was deleted.
-    Delete,
-    /// Its time was over.
-    Expire,
-    /// There was no room for it.
-    Evict,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Set, Self::Delete, Self::Expire, Self::Evict];
-
-    /// Its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Delete => "delete",
-            Self::Expire => "expire",
-            Self::Evict => "evict",
-        }
-    }
-}
 
 /// Something that is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,7 +59,8 @@ impl Ring {
             from_epoch: outcome.before,
             epoch: outcome.after,
             phase: self.auxiliaries.view().load().phase(),
-            sync: self.auxiliaries.sync_totals().await,
+            asked_revision: outcome.asked,
+            sync: self.auxiliaries.sync_totals(outcome.syncs_from).await,
         }
     }
 }

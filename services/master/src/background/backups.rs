@@ -20,7 +20,7 @@ impl Backups {
                 }
                 loop {
                     tokio::time::sleep(interval).await;
-                    if let Err(failure) = self.make().await {
+                    if let Err(failure) = self.make_periodic().await {
                         warn!(%failure, "no backup this time");
                     }
                 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::debug;
+use tracing::{debug, warn};
 use transport::peer::{PeerError, Retry};
 
 use crate::app::events::{Events, Kind, Source, Told};
@@ -20,6 +20,9 @@ use crate::app::events::{Events, Kind, Source, Told};
 const BEGIN: Duration = Duration::from_secs(2);
 /// First and longest pause before a stream that ended is begun again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Longest silence: an auxiliary to which nothing happens says so every second. One that says nothing is gone, or cut off, though
+/// its connection may look alive for much longer.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Longest line: a key of 1 KiB, every byte of it escaped, and its namespace.
 const MAX_LINE: usize = 64 << 10;
 
@@ -93,12 +96,20 @@ impl Events {
         let _heard = self.heard(source);
         let bytes = StreamReader::new(Box::pin(response.stream().map_err(io::Error::other)));
         let mut lines = FramedRead::new(bytes, LinesCodec::new_with_max_length(MAX_LINE));
-        while let Some(Ok(line)) = lines.next().await {
-            if let Some(told) = understand(line) {
-                self.tell(told);
+        loop {
+            match tokio::time::timeout(SILENCE, lines.next()).await {
+                Ok(Some(Ok(line))) => {
+                    if let Some(told) = understand(line) {
+                        self.tell(told);
+                    }
+                }
+                Ok(_) => return Ok(()),
+                Err(_) => {
+                    warn!(node = %source.id, "an auxiliary has said nothing for {SILENCE:?}; listening to it anew");
+                    return Ok(());
+                }
             }
         }
-        Ok(())
     }
 }
 

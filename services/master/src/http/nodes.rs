@@ -33,6 +33,10 @@ struct Nodes {
     epoch: u64,
     /// How far a change of the ring has come.
     phase: Phase,
+    /// Revision of the control store that wrote this ring.
+    ring_revision: u64,
+    /// Whether a rebalance was asked for that has not begun.
+    rebalancing: bool,
     /// Every registered node.
     nodes: Vec<Node>,
     /// Background tasks of the answering master.
@@ -102,6 +106,8 @@ async fn list(State(app): State<AppState>) -> Json<Nodes> {
         leader: snapshot.leader().map(|leader| leader.node_id.to_string()),
         epoch: snapshot.epoch().0,
         phase: snapshot.phase(),
+        ring_revision: snapshot.ring().mod_revision,
+        rebalancing: snapshot.rebalance(),
         nodes: nodes.collect(),
         tasks: app.nodes.tasks(),
     })

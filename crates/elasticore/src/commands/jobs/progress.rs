@@ -1,47 +1,20 @@
-//! The progress of a job on standard error, when a person looks at it.
-
-use std::time::Duration;
+//! How far a job is, for a person who waits for it.
 
 use api::job::Job;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanCount;
 
 use super::status;
-use crate::client::Error;
+use crate::output::Bar;
 
-const COLORED: &str = "{spinner:.cyan} {prefix} [{bar:24.cyan/blue}] {elapsed} · {wide_msg}";
-const PLAIN: &str = "{spinner} {prefix} [{bar:24}] {elapsed} · {wide_msg}";
+/// A bar for a job that was submitted.
+pub(super) fn begin(color: bool) -> Bar {
+    Bar::new(color, "submitted")
+}
 
-/// A bar that is not there unless standard error is a terminal.
-pub(super) struct Progress(ProgressBar);
-
-impl Progress {
-    pub(super) fn new(color: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template(if color { COLORED } else { PLAIN });
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        bar.set_prefix("submitted");
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self(bar)
-    }
-
-    /// Draws where a job is.
-    pub(super) fn show(&self, job: &Job) {
-        self.0.set_prefix(status::word(job.state));
-        // A bar of length 0 is drawn full.
-        self.0.set_length(job.progress.tasks.total.max(1).into());
-        self.0.set_position(job.progress.tasks.done.into());
-        self.0.set_message(describe(job));
-    }
-
-    /// Says that the cluster does not answer.
-    pub(super) fn lost(&self, error: &Error) {
-        self.0.set_message(format!("waiting for the cluster: {error}"));
-    }
-
-    /// Takes the bar away.
-    pub(super) fn clear(&self) {
-        self.0.finish_and_clear();
-    }
+/// Draws where a job is.
+pub(super) fn show(bar: &Bar, job: &Job) {
+    let tasks = &job.progress.tasks;
+    bar.show(status::word(job.state), tasks.done.into(), tasks.total.into(), describe(job));
 }
 
 /// Progress in words.

@@ -7,11 +7,10 @@ use api::job::Job;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::progress::Progress;
-use super::status;
+use super::{progress, status};
 use crate::client::{Client, Error};
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Bar, Output};
 
 /// First and longest pause between two questions.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -36,23 +35,23 @@ pub(super) async fn run(id: JobId, client: &Client, output: &mut Output) -> anyh
 
 /// Shows progress on standard error until the job is final, or Ctrl-C.
 pub(super) async fn until_final(id: JobId, client: &Client, output: &Output) -> anyhow::Result<Ended> {
-    let progress = Progress::new(output.has_color());
+    let bar = progress::begin(output.has_color());
     let finished = tokio::select! {
-        finished = poll(id, client, &progress) => finished,
+        finished = poll(id, client, &bar) => finished,
         _ = tokio::signal::ctrl_c() => {
-            progress.clear();
+            bar.clear();
             eprintln!("the job goes on: `elasticore jobs watch {id}` follows it, `jobs result {id}` fetches its result, `jobs cancel {id}` ends it");
             return Ok(Ended::Interrupted);
         }
     };
-    progress.clear();
+    bar.clear();
     let (body, job) = finished?;
     Ok(Ended::Finished(body, Box::new(job)))
 }
 
 /// Asks until the job is final. A cluster that cannot answer for a while (a master is lost, another takes over) is asked again
 /// for as long as one request may take.
-async fn poll(id: JobId, client: &Client, progress: &Progress) -> Result<(Bytes, Job), Error> {
+async fn poll(id: JobId, client: &Client, bar: &Bar) -> Result<(Bytes, Job), Error> {
     let request = status::request(id);
     let mut pause = PAUSES.0;
     let mut silent_since = None;
@@ -64,14 +63,14 @@ async fn poll(id: JobId, client: &Client, progress: &Progress) -> Result<(Bytes,
                 if job.state.is_final() {
                     return Ok((body, job));
                 }
-                progress.show(&job);
+                progress::show(bar, &job);
             }
             Err(error) if is_passing(&error) => {
                 let since = *silent_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= client.timeout() {
                     return Err(error);
                 }
-                progress.lost(&error);
+                bar.say(format!("waiting for the cluster: {error}"));
             }
             Err(error) => return Err(error),
         }

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use api::Epoch;
-use api::member::Phase;
 use api::operations::RingChange;
 use bytes::Bytes;
 use clap::Args;
 use tokio::time::Instant;
 
-use super::progress::Progress;
-use super::{Nodes, request};
+use super::{Nodes, progress, request};
 use crate::client::{Client, Request, segment};
 use crate::commands::patience;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Bar, Output};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -69,47 +67,50 @@ pub(super) async fn rebalance(arguments: RebalanceArgs, client: &Client, output:
 /// Asks once, and shows how far it is while the answer is waited for.
 async fn asked(request: Request, no_wait: bool, client: &Client, output: &Output) -> anyhow::Result<(Bytes, RingChange)> {
     let request = request.header("prefer", Some(patience(client)).filter(|_| !no_wait).flatten());
-    let progress = Progress::new(output.has_color());
+    let bar = progress::begin(output.has_color());
     let answer = async { client.send(&request).await?.json::<RingChange>().await };
     let answered = tokio::select! {
         answered = answer => answered,
-        () = watch(client, &progress) => unreachable!("it looks until it is dropped"),
+        () = watch(client, &bar) => unreachable!("it looks until it is dropped"),
     };
-    progress.clear();
+    bar.clear();
     Ok(answered?)
 }
 
-async fn watch(client: &Client, progress: &Progress) {
+async fn watch(client: &Client, bar: &Bar) {
     loop {
         tokio::time::sleep(PAUSE).await;
         if let Ok(nodes) = look(client).await {
-            progress.show(&nodes);
+            progress::show(bar, &nodes);
         }
     }
 }
 
-/// Waits on: a rebalance that is asked for again would begin again.
+/// Waits on, by the revision at which it was asked for: a ring that is stable may be so still, or may be so again after another
+/// change, which a rebalance waits for. And a rebalance that is asked for again would begin again.
 async fn until_stable(mut change: RingChange, client: &Client, output: &Output) -> anyhow::Result<RingChange> {
-    let progress = Progress::new(output.has_color());
+    let bar = progress::begin(output.has_color());
     let mut heard = Instant::now();
+    let asked = change.asked_revision.unwrap_or_default();
+    let since = change.from_epoch.next();
     loop {
         tokio::time::sleep(PAUSE).await;
         match look(client).await {
             Ok(nodes) => {
                 heard = Instant::now();
-                progress.show(&nodes);
-                if nodes.phase == Phase::Stable && nodes.epoch > change.from_epoch.0 {
-                    progress.clear();
+                progress::show(&bar, &nodes);
+                if nodes.is_rebalanced_since(asked) {
+                    bar.clear();
                     change.done = true;
                     change.epoch = Epoch(nodes.epoch);
                     change.phase = nodes.phase;
-                    change.sync = nodes.sync();
+                    change.sync = nodes.sync_since(since);
                     return Ok(change);
                 }
             }
             // A master may be lost meanwhile.
             Err(error) if heard.elapsed() >= client.timeout() => {
-                progress.clear();
+                bar.clear();
                 return Err(error.into());
             }
             Err(_) => {}

@@ -3,6 +3,7 @@
 mod change;
 mod progress;
 
+use api::Epoch;
 use api::cache::NodeStatus;
 use api::member::{Member, Phase, Role};
 use api::operations::SyncTotals;
@@ -43,6 +44,12 @@ pub(crate) struct Nodes {
     /// How far a change of the ring has come.
     #[serde(default)]
     phase: Phase,
+    /// Revision of the control store that wrote the ring.
+    #[serde(default)]
+    ring_revision: u64,
+    /// Whether a rebalance was asked for that has not begun.
+    #[serde(default)]
+    rebalancing: bool,
     /// Every registered node.
     pub(crate) nodes: Vec<Node>,
 }
@@ -68,17 +75,20 @@ pub(crate) struct Node {
 }
 
 impl Nodes {
-    /// How far the range syncs of the present epoch are.
+    /// What range syncs have done, those of epoch `since` and later.
+    fn sync_since(&self, since: Epoch) -> SyncTotals {
+        let syncs = self.nodes.iter().filter_map(|node| node.cache.as_ref()?.sync.clone());
+        SyncTotals::of(&syncs.collect::<Vec<_>>(), Some(since))
+    }
+
+    /// How far the range syncs of the change under way are.
     fn sync(&self) -> SyncTotals {
-        let syncs = self.nodes.iter().filter_map(|node| node.cache.as_ref()?.sync.as_ref());
-        let mut totals = SyncTotals::default();
-        for sync in syncs.filter(|sync| sync.epoch.0 == self.epoch) {
-            totals.buckets_done += sync.buckets_done;
-            totals.buckets += sync.buckets;
-            totals.entries += sync.entries;
-            totals.bytes += sync.bytes;
-        }
-        totals
+        self.sync_since(self.phase.syncs_from(Epoch(self.epoch)))
+    }
+
+    /// Whether a rebalance that was asked for at a revision of the control store has begun and is over.
+    fn is_rebalanced_since(&self, asked: u64) -> bool {
+        self.phase == Phase::Stable && !self.rebalancing && self.ring_revision > asked
     }
 }
 

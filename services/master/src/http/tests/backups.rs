@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::member::Phase;
+use api::operations::ASKED_BACKUP;
 use cluster::{LeaderState, Token};
 use lifecycle::CancellationToken;
 use serde_json::{Value, json};
@@ -29,6 +30,10 @@ async fn backup_is_one_round_under_one_id() {
     for node in &stack.nodes {
         assert_eq!(node.asked("backup"), [json!({ "id": report["id"] })]);
     }
+    assert!(
+        report["id"].as_str().unwrap().starts_with(ASKED_BACKUP),
+        "kept apart from periodic ones: {report}"
+    );
     let listing = stack.get("/backups").await.expect(200).json();
     assert_eq!(
         (&listing["items"][0]["id"], &listing["items"][0]["entries"]),

@@ -52,6 +52,13 @@ fn line(kind: &str, namespace: &str, key: &str) -> String {
     json!({ "kind": kind, "namespace": namespace, "key": key, "version": 7 }).to_string()
 }
 
+/// Has so much time go by at once.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 fn tell(stack: &Stack, node: usize, line: impl Into<String>) {
     stack.nodes[node].lines.send(line.into()).expect("somebody listens");
 }
@@ -108,6 +115,25 @@ async fn auxiliary_is_heard_again_after_its_stream_ended() {
     eventually(|| async { stack.nodes[0].asked("events").len() >= 2 && stack.nodes[0].lines.receiver_count() > 0 }).await;
     tell(&stack, 0, line("set", "", "later"));
     assert_eq!(heard.next().await, format!("event: set / data: {}", line("set", "", "later")));
+}
+
+#[tokio::test]
+async fn auxiliary_that_falls_silent_is_noticed_and_heard_again() {
+    let stack = Stack::start(1, 1).await;
+    let mut heard = Heard::of(&stack, "/events").await;
+    for key in ["a", "b", "c"] {
+        pass(Duration::from_secs(4)).await;
+        tell(&stack, 0, "");
+        tell(&stack, 0, line("set", "", key));
+        assert_eq!(heard.next().await, format!("event: set / data: {}", line("set", "", key)));
+    }
+    assert_eq!(stack.nodes[0].asked("events").len(), 1, "who gives signs of life is heard on");
+    // Its connection stays open: a machine that lost its power closes nothing.
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(heard.next().await, r#"event: missed / data: {"missed":null}"#);
+    eventually(|| async { stack.nodes[0].asked("events").len() == 2 && stack.nodes[0].lines.receiver_count() == 1 }).await;
+    tell(&stack, 0, line("set", "", "d"));
+    assert_eq!(heard.next().await, format!("event: set / data: {}", line("set", "", "d")));
 }
 
 #[tokio::test]

@@ -79,9 +79,13 @@ async fn rebalance_is_asked_of_the_leader_and_waited_for() {
     let stack = Stack::start(2, 2).await;
     let asked = stack.ask("POST", "/rebalance").await.expect(202).json();
     assert_eq!((&asked["done"], &asked["from_epoch"]), (&json!(false), &json!(1)));
-    assert_eq!(
-        asked["sync"],
-        json!({ "buckets_done": 6, "buckets": 8, "entries": 10, "bytes": 12 })
+    let nothing = json!({ "buckets_done": 0, "buckets": 0, "entries": 0, "bytes": 0 });
+    assert_eq!(asked["sync"], nothing, "what earlier range syncs did is not its doing");
+    let nodes = stack.get("/nodes").await.expect(200).json();
+    assert_eq!(nodes["rebalancing"], true);
+    assert!(
+        asked["asked_revision"].as_u64() > nodes["ring_revision"].as_u64(),
+        "{asked} {nodes}"
     );
     assert!(stored(&stack, keys::REBALANCE).await.is_some());
     remove(&stack, keys::REBALANCE).await;
@@ -90,15 +94,25 @@ async fn rebalance_is_asked_of_the_leader_and_waited_for() {
         let all: Vec<_> = stack.nodes.iter().map(|node| node.ring_member()).collect();
         remove(&stack, keys::REBALANCE).await;
         stack.write_ring(2, Phase::Moving, 2, all.clone(), Some(all.clone())).await;
-        stack.write_ring(3, Phase::Stable, 2, all, None).await;
+        stack.have_synced(2);
+        stack.write_ring(3, Phase::Settling, 2, all.clone(), Some(all.clone())).await;
+        stack.write_ring(4, Phase::Stable, 2, all, None).await;
     };
     let waiting = stack.ask_with("POST", "/rebalance", &[("prefer", "wait=20")], "");
     let (done, ()) = tokio::join!(waiting, leader);
     let done = done.expect(200).json();
     assert_eq!(
         (&done["done"], &done["epoch"], &done["phase"]),
-        (&json!(true), &json!(3), &json!("stable"))
+        (&json!(true), &json!(4), &json!("stable"))
     );
+    let all = json!({ "buckets_done": 6, "buckets": 8, "entries": 10, "bytes": 12 });
+    assert_eq!(done["sync"], all, "what was done for it, now that it is done");
+    let nodes = stack.get("/nodes").await.expect(200).json();
+    assert!(
+        done["asked_revision"].as_u64() < nodes["ring_revision"].as_u64(),
+        "{done} {nodes}"
+    );
+    assert_eq!(nodes["rebalancing"], false);
     let refused = stack.ask_with("POST", "/rebalance", &[("prefer", "wait=soon")], "").await;
     refused.problem(400, "invalid_argument", "number of seconds");
 }
@@ -110,10 +124,25 @@ async fn drain_names_the_life_that_leaves() {
     assert_eq!((&asked["node"], &asked["done"]), (&json!("auxiliary-2"), &json!(false)));
     let request = stored(&stack, &keys::drain(&stack.nodes[1].member.id)).await.unwrap();
     assert_eq!(request, json!({ "boot_id": stack.nodes[1].member.boot_id }));
-    let rest = vec![stack.nodes[0].ring_member(), stack.nodes[2].ring_member()];
-    stack.write_ring(2, Phase::Stable, 2, rest, None).await;
+    let all: Vec<_> = stack.nodes.iter().map(|node| node.ring_member()).collect();
+    let rest = vec![all[0].clone(), all[2].clone()];
+    stack.write_ring(2, Phase::Moving, 2, rest.clone(), Some(all.clone())).await;
+    stack.have_synced(2);
+    for (epoch, phase) in [(2, Phase::Moving), (3, Phase::Settling)] {
+        stack.write_ring(epoch, phase, 2, rest.clone(), Some(all.clone())).await;
+        let joined = stack.ask("POST", "/nodes/auxiliary-2/drain").await.expect(202).json();
+        assert_eq!(
+            joined["sync"]["entries"], 15,
+            "what was done before it was asked again counts"
+        );
+    }
+    stack.write_ring(4, Phase::Stable, 2, rest, None).await;
     let again = stack.ask("POST", "/nodes/auxiliary-2/drain").await.expect(200).json();
-    assert_eq!(again["done"], true, "it is out already");
+    assert_eq!(
+        (&again["done"], &again["sync"]["entries"]),
+        (&json!(true), &json!(10)),
+        "it is out already"
+    );
 }
 
 #[tokio::test]

@@ -118,6 +118,13 @@ impl Stack {
         .await;
     }
 
+    /// All auxiliaries say that their last range sync was for this epoch.
+    pub(super) fn have_synced(&self, epoch: u64) {
+        for node in &self.nodes {
+            node.sync_epoch.store(epoch, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
     pub(super) async fn put(&self, key: &str, value: &Value) {
         let value = value.to_string().into_bytes();
         self.store.store.put(key, value.into(), None).await.unwrap();
