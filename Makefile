@@ -34,7 +34,7 @@ offline-images: ## images of the stack without any image registry (deploy/compos
 sample-data: ## TPC-H at scale 0.01 in ./data/sample: CSV, Parquet, NDJSON
 	@scripts/sample-data
 
-bench-cache: ## the cache through NGINX against NGINX alone and Redis; about 10 minutes
+bench-cache: ## the cache through NGINX against NGINX alone and Redis, in turns; about 12 minutes
 	@bench/cache
 
 bench-eviction: ## hit ratios and cost of the eviction policies on synthetic traces; seconds, after a release build
