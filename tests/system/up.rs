@@ -114,7 +114,7 @@ fn shell(command: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn up_prints_commands_that_work_and_keeps_keys_and_jobs_over_a_restart() {
+async fn up_prints_commands_that_work_and_keeps_what_was_stored_over_a_restart() {
     let up = Up::new();
     let mut process = up.start(1);
     let commands = banner(&mut process).await;
@@ -148,6 +148,7 @@ async fn up_prints_commands_that_work_and_keeps_keys_and_jobs_over_a_restart() {
     assert_eq!((again.text(), again.header("etag")), (key.text(), key.header("etag")));
     assert_eq!(api.get("/jobs").await.expect(200).json()["items"], jobs["items"]);
     assert_eq!(api.result(&id, "json").await.json(), rows);
+    assert_eq!(api.get("/cache/greeting").await.expect(200).text(), "hello");
 
     // The directory has one owner.
     refused(&mut up.command_on(0), &["in use", &process.id().to_string()]).await;

@@ -65,7 +65,7 @@ impl Banner {
         for command in &self.commands {
             text.push_str(&format!("  {command}\n"));
         }
-        text.push_str("\nCtrl-C stops it. Keys and jobs are there again at the next start; the cache begins empty.\n");
+        text.push_str("\nCtrl-C stops it. The cache, keys and jobs are there again at the next start.\n");
         text
     }
 
