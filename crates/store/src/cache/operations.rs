@@ -147,8 +147,8 @@ impl Cache {
 
 /// Whether a write may be applied over what is held; the version of the live entry.
 ///
-/// A stamp that is held is another write's: two writers may give the same one. That it is too old comes first: a condition may fail because the write
-/// itself was applied, and then overwritten.
+/// A stamp that is held is another write's: two writers may give the same one. That it is too old comes first: a condition
+/// may fail because the write itself was applied, and then overwritten.
 fn admit(shard: &mut Shard, key: HashedKey<'_>, version: u64, condition: Condition, now_ms: u64) -> Result<Option<u64>, Refusal> {
     let live = shard.live(key, now_ms).map(|entry| entry.version);
     let newest = live.or_else(|| shard.held(key).map(Held::version));
