@@ -25,7 +25,7 @@ use telemetry::LogFormat;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use transport::ApiError;
-use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, frames_route};
+use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, bind, serve};
 
@@ -99,6 +99,7 @@ async fn calls() {
     let router = Router::new()
         .route(path, post(|body: Bytes| async { body }))
         .merge(frames_route(
+            PATH,
             Arc::new(Echo),
             FrameMetrics::new(&telemetry::new_registry()),
             1 << 20,

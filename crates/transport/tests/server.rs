@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use transport::peer::{BreakerPolicy, PeerClient, PeerError, PeerPolicy, Retry};
-use transport::server::{BindError, HttpMetrics, Layers, bind, serve};
+use transport::server::{BindError, HttpMetrics, Layers, Routes, bind, serve};
 use transport::{ApiError, ApiJson};
 
 const TOKEN: &str = "secret";
@@ -220,4 +220,19 @@ async fn taken_port_is_named_with_the_setting_that_moves_it() {
         matches!(error, BindError::Taken { .. }) && error.to_string().contains("PORT"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn routes_change_under_an_open_connection() {
+    let route = |answer: &'static str| Router::new().route("/who", get(move || async move { answer }));
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.expect("a free port");
+    let peer = listener.local_addr().expect("bound").to_string();
+    let (routes, stop) = (Routes::new(route("early")), CancellationToken::new());
+    tokio::spawn(serve(listener, routes.clone(), stop.clone()));
+    let client = PeerClient::new(TOKEN, PeerPolicy::default(), &telemetry::new_registry());
+    let ask = async || client.get(&peer, "/who").send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(&ask().await[..], b"early");
+    routes.replace(route("late"));
+    assert_eq!(&ask().await[..], b"late");
+    stop.cancel();
 }

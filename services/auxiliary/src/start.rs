@@ -19,7 +19,7 @@ use store::blob::BlobStore;
 use store::cache::{Bounds, Cache, Policy};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
-use transport::frames::{FrameClient, FrameMetrics, frames_route};
+use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
 
@@ -156,6 +156,7 @@ impl Foundation {
         let routes = http::routes(
             app,
             frames_route(
+                PATH,
                 handler,
                 FrameMetrics::new(&self.registry),
                 max_frame_bytes,

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::connect::connect;
 use super::link::{Failure, Link};
-use super::{Call, MAX_CALLS};
+use super::{Call, MAX_CALLS, PATH};
 use crate::peer::{PeerClient, PeerError};
 
 /// Calls peers in frames; clones share the connections. Token, connect time-out, circuit breakers and figures are those of
@@ -20,6 +20,8 @@ use crate::peer::{PeerClient, PeerError};
 pub struct FrameClient {
     peers: PeerClient,
     ways: Arc<RwLock<HashMap<String, Arc<Way>>>>,
+    path: &'static str,
+    guarded: bool,
 }
 
 /// The way to one peer.
@@ -42,7 +44,24 @@ impl FrameClient {
         Self {
             peers,
             ways: Arc::default(),
+            path: PATH,
+            guarded: true,
         }
+    }
+
+    /// Speaks frames at another path than the usual one: what is served by [`frames_route`](super::frames_route) there.
+    #[must_use]
+    pub fn at(mut self, path: &'static str) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// Neither asks a peer's breaker nor tells it, or the figures, how a call ended: for protocols that have their own ideas
+    /// of when to try again.
+    #[must_use]
+    pub fn unguarded(mut self) -> Self {
+        self.guarded = false;
+        self
     }
 
     /// Calls `peer` (`host:port`) and waits for the answer, until the deadline at most. The answer is a slice of the
@@ -51,14 +70,18 @@ impl FrameClient {
     /// # Errors
     /// [`PeerError`]; see [the module](super) for what each says about the execution.
     pub async fn call(&self, peer: &str, call: Call, body: Bytes, deadline: Duration) -> Result<Bytes, PeerError> {
-        self.peers.inner.admit(peer)?;
+        if self.guarded {
+            self.peers.inner.admit(peer)?;
+        }
         let until = Instant::now() + deadline;
         let outcome = match self.attempt(peer, call, &body, until).await {
             Err(Failed::Here(error)) => return Err(error),
             Err(Failed::There(error)) => Err(error),
             Ok(answer) => Ok(answer),
         };
-        self.peers.inner.record(peer, &outcome);
+        if self.guarded {
+            self.peers.inner.record(peer, &outcome);
+        }
         outcome
     }
 
@@ -92,7 +115,7 @@ impl FrameClient {
                 Stage::Open(link) if !link.is_closed() => return Ok(Arc::clone(link)),
                 Stage::Connecting(attempt) => attempt.clone(),
                 Stage::Open(_) | Stage::Closed => {
-                    let attempt = Way::open(Arc::clone(&way), self.peers.clone(), peer.to_owned())
+                    let attempt = Way::open(Arc::clone(&way), self.peers.clone(), peer.to_owned(), self.path)
                         .boxed()
                         .shared();
                     // Goes on when those who wait for it leave.
@@ -113,8 +136,8 @@ impl FrameClient {
 }
 
 impl Way {
-    async fn open(self: Arc<Self>, peers: PeerClient, peer: String) -> Result<Arc<Link>, PeerError> {
-        let link = connect(&peers, &peer).await.map(Arc::new);
+    async fn open(self: Arc<Self>, peers: PeerClient, peer: String, path: &'static str) -> Result<Arc<Link>, PeerError> {
+        let link = connect(&peers, &peer, path).await.map(Arc::new);
         *self.0.lock() = link.as_ref().map_or(Stage::Closed, |link| Stage::Open(Arc::clone(link)));
         link
     }

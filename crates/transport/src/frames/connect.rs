@@ -9,17 +9,17 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::PROTOCOL;
 use super::link::Link;
-use super::{PATH, PROTOCOL};
 use crate::peer::{PeerClient, PeerError};
 
 /// Longest body of a refusal that is looked at.
 const LONGEST_PROBLEM: usize = 64 << 10;
 
 /// Connects and upgrades, within the connect time-out. Whatever goes wrong here, no call has been made.
-pub(super) async fn connect(peers: &PeerClient, peer: &str) -> Result<Link, PeerError> {
+pub(super) async fn connect(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, PeerError> {
     let at_most = peers.inner.policy.connect_timeout;
-    let refusal = match tokio::time::timeout(at_most, open(peers, peer)).await {
+    let refusal = match tokio::time::timeout(at_most, open(peers, peer, path)).await {
         Ok(Ok(link)) => return Ok(link),
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::Failed(format!("no connection within {at_most:?}")),
@@ -50,14 +50,14 @@ impl<E: std::error::Error> From<E> for Refusal {
     }
 }
 
-async fn open(peers: &PeerClient, peer: &str) -> Result<Link, Refusal> {
+async fn open(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, Refusal> {
     let stream = TcpStream::connect(peer).await?;
     stream.set_nodelay(true)?;
     let (mut http, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends with this function, however that ends.
     let mut exchange = JoinSet::new();
     exchange.spawn(connection.with_upgrades());
-    let request = Request::post(PATH)
+    let request = Request::post(path)
         .header(HOST, peer)
         .header(CONNECTION, "upgrade")
         .header(UPGRADE, PROTOCOL)

@@ -39,8 +39,8 @@ pub use client::FrameClient;
 pub use metrics::FrameMetrics;
 pub use route::{FrameHandler, frames_route};
 
-/// Where frames are spoken.
-pub(crate) const PATH: &str = "/internal/v1/frames";
+/// Where frames of data nodes are spoken.
+pub const PATH: &str = "/internal/v1/frames";
 /// Name of the protocol in `Upgrade`.
 pub(crate) const PROTOCOL: &str = "elasticore-frames/1";
 /// Calls under way on one connection; more are refused, not executed.

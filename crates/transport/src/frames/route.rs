@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::serving::{self, Serving};
-use super::{Call, FrameMetrics, PATH, PROTOCOL};
+use super::{Call, FrameMetrics, PROTOCOL};
 use crate::ApiError;
 use crate::server::ConnectionSlot;
 
@@ -42,9 +42,10 @@ pub trait FrameHandler: Send + Sync {
     fn name(&self, kind: u8) -> &'static str;
 }
 
-/// `POST /internal/v1/frames`, for the private listener: the layers there ask for the token. Bodies of calls may have up to
+/// `POST` to `path`, for the private listener: the layers there ask for the token. Bodies of calls may have up to
 /// `max_frame_bytes`. When `stop` is cancelled, calls that were read are answered, the others told that they were not.
 pub fn frames_route(
+    path: &str,
     handler: Arc<dyn FrameHandler>,
     metrics: FrameMetrics,
     max_frame_bytes: usize,
@@ -57,7 +58,7 @@ pub fn frames_route(
         handled: Arc::new(Semaphore::new(MAX_HANDLED)),
         stop,
     });
-    Router::new().route(PATH, post(upgrade)).with_state(serving)
+    Router::new().route(path, post(upgrade)).with_state(serving)
 }
 
 async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> Result<Response, ApiError> {

@@ -5,11 +5,13 @@ mod bind;
 mod layers;
 mod metrics;
 mod operations;
+mod routes;
 mod serve;
 
 pub use bind::{BindError, bind};
 pub use layers::{Layers, is_token};
 pub use metrics::HttpMetrics;
 pub use operations::{Readiness, operations};
+pub use routes::Routes;
 pub(crate) use serve::ConnectionSlot;
 pub use serve::serve;

@@ -32,6 +32,12 @@ impl Readiness {
         *self.0.write() = Err(reason.into());
     }
 
+    /// Why it is not welcome, if so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.0.read().clone().err()
+    }
+
     /// Whether work is welcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::Request;
 use axum::http::header::UPGRADE;
 use hyper::body::Incoming;
@@ -17,6 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, warn};
+
+use super::routes::Routes;
 
 /// Time for a client to send its headers, and for an idle connection to be used again. Longer than the minute for which
 /// NGINX keeps an idle upstream connection, so that it is never NGINX who finds a connection closed under a request.
@@ -34,7 +35,8 @@ pub(crate) struct ConnectionSlot {
 }
 
 /// Serves until the token is cancelled, then lets the answers under way finish, and upgraded connections come to their end.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, routes: impl Into<Routes>, stop: CancellationToken) {
+    let routes = routes.into();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     loop {
         let stream = tokio::select! {
@@ -52,7 +54,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             break;
         };
         let slot = ConnectionSlot { _place: Arc::new(place) };
-        tokio::spawn(converse(stream, router.clone(), slot, stop.clone()));
+        tokio::spawn(converse(stream, routes.clone(), slot, stop.clone()));
     }
     drop(listener);
     // All places are free again when all connections have ended.
@@ -65,12 +67,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 }
 
 /// Answers the requests of one connection, until the client closes it, or the node stops.
-async fn converse(stream: TcpStream, router: Router, slot: ConnectionSlot, stop: CancellationToken) {
+async fn converse(stream: TcpStream, routes: Routes, slot: ConnectionSlot, stop: CancellationToken) {
     let service = service_fn(|mut request: Request<Incoming>| {
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(slot.clone());
         }
-        router.clone().call(request)
+        routes.current().call(request)
     });
     let mut connection = pin!(
         http1::Builder::new()

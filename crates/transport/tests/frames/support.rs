@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, frames_route};
+use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, PATH, frames_route};
 use transport::peer::{BreakerPolicy, PeerClient, PeerError, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, bind, serve};
 use transport::{ApiError, RequestId};
@@ -73,7 +73,13 @@ impl Node {
             waits,
         });
         let layers = Layers::new(HttpMetrics::new(&registry), LONG, 1024, 2).private(TOKEN);
-        let router = layers.around(frames_route(handler, FrameMetrics::new(&registry), MAX_BODY, stop.clone()));
+        let router = layers.around(frames_route(
+            PATH,
+            handler,
+            FrameMetrics::new(&registry),
+            MAX_BODY,
+            stop.clone(),
+        ));
         let listener = bind(address, "PORT").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let serving = Some(tokio::spawn(serve(listener, router, stop.clone())));
