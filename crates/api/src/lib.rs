@@ -12,6 +12,7 @@ pub mod job;
 pub mod key;
 pub mod member;
 pub mod operations;
+pub mod raft;
 pub mod task;
 
 pub use error::{ErrorCode, Problem};

@@ -148,7 +148,9 @@ impl Registration {
                     return;
                 }
                 Err(error) => {
-                    warn!(%error, "the lease of this node cannot be kept alive now");
+                    // With what lies behind it: "cannot be used" alone helps nobody.
+                    let error: &(dyn std::error::Error + 'static) = &error;
+                    warn!(error, "the lease of this node cannot be kept alive now");
                     RETRY.min(self.ttl / 3)
                 }
             };

@@ -39,6 +39,12 @@ pub enum Error {
     /// The engine is broken (damaged log, failed disk); somebody must act.
     #[error("the control store is damaged: {0}")]
     Damaged(String),
+    /// There is no such member.
+    #[error("{0}")]
+    NotFound(String),
+    /// The state of the cluster does not allow it; nothing was done.
+    #[error("{0}")]
+    Conflict(String),
 }
 
 impl Error {
@@ -48,7 +54,8 @@ impl Error {
         match self {
             Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::Timeout(_) => ErrorCode::Timeout,
-            Self::LeaseNotFound | Self::Compacted { .. } => ErrorCode::Conflict,
+            Self::LeaseNotFound | Self::Compacted { .. } | Self::Conflict(_) => ErrorCode::Conflict,
+            Self::NotFound(_) => ErrorCode::NotFound,
             Self::Invalid(_) => ErrorCode::InvalidArgument,
             Self::QuotaExceeded { .. } => ErrorCode::RateLimited,
             Self::Damaged(_) => ErrorCode::Internal,

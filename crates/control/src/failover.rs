@@ -61,6 +61,18 @@ impl Failover {
         }
     }
 
+    /// All of them.
+    pub(crate) fn servers(&self) -> &[String] {
+        &self.servers
+    }
+
+    /// Uses this one first, if it is one of them.
+    pub(crate) fn begin_with(&self, address: &str) {
+        if let Some(server) = self.servers.iter().position(|server| server == address) {
+            self.current.store(server, Ordering::Relaxed);
+        }
+    }
+
     /// Number of the server to use now.
     pub(crate) fn current(&self) -> usize {
         self.current.load(Ordering::Relaxed) % self.servers.len()

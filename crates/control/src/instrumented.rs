@@ -60,6 +60,8 @@ const fn label<T>(outcome: &Result<T>) -> &'static str {
         Err(Error::Invalid(_)) => "invalid",
         Err(Error::QuotaExceeded { .. }) => "quota_exceeded",
         Err(Error::Damaged(_)) => "damaged",
+        Err(Error::NotFound(_)) => "not_found",
+        Err(Error::Conflict(_)) => "conflict",
     }
 }
 
@@ -91,5 +93,9 @@ impl ControlStore for Instrumented {
 
     async fn get(&self, key: &str, consistency: Consistency) -> Result<Option<KeyValue>> {
         self.observe("get", self.inner.get(key, consistency)).await
+    }
+
+    fn masters(&self) -> Vec<String> {
+        self.inner.masters()
     }
 }

@@ -16,6 +16,7 @@ mod connect;
 mod error;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+mod etcd_view;
 mod failover;
 mod instrumented;
 pub mod raft;
@@ -26,6 +27,11 @@ mod types;
 
 pub use connect::{ControlSettings, connect, connect_etcd};
 pub use error::Error;
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdAdmin;
+#[cfg(not(feature = "etcd"))]
+pub use etcd_view::EtcdAdmin;
+pub use etcd_view::{EtcdMember, EtcdView};
 pub use instrumented::Instrumented;
 pub use types::{
     Compare, Consistency, Event, KeyValue, Lease, LeaseId, Op, OpResult, Range, RangeResponse, Revision, Txn, TxnResponse,
@@ -63,6 +69,11 @@ pub trait ControlStore: Send + Sync + Debug + 'static {
 
     /// One key.
     async fn get(&self, key: &str, consistency: Consistency) -> Result<Option<KeyValue>>;
+
+    /// Private addresses (`host:port`) of the masters that keep the store now; empty when it is kept elsewhere, or nobody knows.
+    fn masters(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Writes one key unconditionally and returns its revision.
     async fn put(&self, key: &str, value: bytes::Bytes, lease: Option<LeaseId>) -> Result<Revision> {

@@ -49,6 +49,7 @@ pub fn router_until(store: Arc<dyn ControlStore>, stop: CancellationToken) -> Ro
         .route(wire::KEEP_ALIVE, post(keep_alive))
         .route(wire::REVOKE, post(revoke))
         .route(wire::WATCH, post(watch))
+        .route(wire::MASTERS, post(masters))
         .with_state(Served { store, stop })
 }
 
@@ -80,6 +81,10 @@ async fn keep_alive(State(served): State<Served>, body: Body) -> Answer {
 async fn revoke(State(served): State<Served>, body: Body) -> Answer {
     let lease: LeaseId = read(body).await?;
     write(&served.store.revoke(lease).await)
+}
+
+async fn masters(State(served): State<Served>) -> Answer {
+    write(&Ok(served.store.masters()))
 }
 
 async fn watch(State(served): State<Served>, body: Body) -> Answer {

@@ -6,7 +6,7 @@ use control::{Consistency, ControlSettings, ControlStore, Instrumented, LeaseId,
 #[tokio::test]
 async fn calls_are_counted_by_operation_and_result() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = ControlSettings::Raft(Box::new(RaftOptions::new(directory.path(), 1)));
+    let settings = ControlSettings::Raft(Box::new(RaftOptions::new(directory.path(), "m1")));
     let registry = prometheus::Registry::new();
     let store = Instrumented::new(connect(settings).await.unwrap(), &registry);
     store.put("key", "value".into(), None).await.unwrap();

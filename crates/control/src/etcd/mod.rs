@@ -6,6 +6,7 @@
 //!
 //! Limits are the server's: by default 128 steps and 1.5 MiB per transaction ([`Error::Invalid`] beyond).
 
+mod admin;
 mod classify;
 mod convert;
 mod endpoints;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use etcd_client::{Error as EtcdError, GetOptions};
 
+pub use self::admin::EtcdAdmin;
 use self::classify::LEASE_NOT_FOUND;
 use self::endpoints::Endpoints;
 use crate::failover::Repeat;

@@ -22,6 +22,8 @@ pub(crate) struct CrashDisk {
 struct Shared {
     off: bool,
     sync_fails: bool,
+    /// Bytes that still fit, when the disk is about to be full.
+    left: Option<usize>,
     sync_takes: Duration,
     /// Length of each file, as written and as synced.
     lengths: HashMap<PathBuf, (u64, u64)>,
@@ -51,6 +53,16 @@ impl CrashDisk {
     /// Makes every sync fail from now on.
     pub(crate) fn fail_syncs(&self) {
         self.shared.lock().sync_fails = true;
+    }
+
+    /// Leaves space for so many bytes.
+    pub(crate) fn fill(&self, left: usize) {
+        self.shared.lock().left = Some(left);
+    }
+
+    /// Makes space again.
+    pub(crate) fn make_space(&self) {
+        self.shared.lock().left = None;
     }
 
     /// Cuts the power. Of what was not synced, each file keeps at most `torn` bytes.
@@ -160,9 +172,16 @@ impl Disk for CrashDisk {
 impl DiskFile for CrashFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut shared = self.disk.on()?;
-        self.file.append(bytes)?;
+        let fits = shared.left.map_or(bytes.len(), |left| left.min(bytes.len()));
+        self.file.append(&bytes[..fits])?;
         if let Some((written, _)) = shared.lengths.get_mut(&self.path) {
-            *written += bytes.len() as u64;
+            *written += fits as u64;
+        }
+        if let Some(left) = &mut shared.left {
+            *left -= fits;
+        }
+        if fits < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 //! revocation has been proposed cannot be renewed any more: whoever hears that it lives may rely on it.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::types::LeaseId;

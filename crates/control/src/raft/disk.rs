@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// A file system.
 pub(crate) trait Disk: Send + Sync + Debug + 'static {
@@ -17,12 +18,19 @@ pub(crate) trait Disk: Send + Sync + Debug + 'static {
     fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
     /// Makes an empty file, replacing what was there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// Cuts a file to a length and opens it for appending.
+    /// Cuts a file to a length and opens it for appending. What it holds may be as it was when another process ended, in the
+    /// system's memory only: it counts once it is synced.
     fn reopen(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
     /// Gives a file another name, atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Of a disk that is only imagined, in memory: how long the next sync takes, on the runtime's clock. Work on it is done at
+    /// once and needs no thread; the sync is waited for.
+    fn imagined(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A file that only grows.
@@ -31,6 +39,11 @@ pub(crate) trait DiskFile: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes everything appended durable.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Whether an error says that there is no space: nothing is broken, and it may work later.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The operating system's.

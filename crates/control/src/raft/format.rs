@@ -82,6 +82,19 @@ impl From<StoredVote> for Vote {
     }
 }
 
+impl StoredEntry {
+    /// Bytes it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        /// Charged for the rest of an entry.
+        const OVERHEAD: usize = 64;
+        let command = match &self.content {
+            Content::Command(command) => command.bytes(),
+            Content::Blank | Content::Members(_) => 0,
+        };
+        command + OVERHEAD
+    }
+}
+
 impl From<&Entry> for StoredEntry {
     fn from(entry: &Entry) -> Self {
         let content = match &entry.payload {

@@ -1,28 +1,40 @@
 //! The state machine as openraft drives it, and the view of it that reads and watches share.
 
+use std::fmt::{self, Debug};
 use std::io;
 use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use openraft::type_config::TypeConfigExt as _;
+use openraft::type_config::alias::{WatchReceiverOf, WatchSenderOf};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, WatchSender as _};
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
+use super::blocking::blocking;
+use super::disk::is_full;
 use super::metrics::RaftMetrics;
 use super::snapshot::{SnapshotFile, SnapshotStore};
 use super::types::{Entry, LogId, Reply, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::error::Error;
 use crate::state::{Image, Outcome, State};
 
+/// Pause before a snapshot is tried again on a full disk.
+const FULL_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+
 type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotFile>;
 
 /// The applied state. Readers hold its lock for one look, never across an await.
-#[derive(Debug)]
 pub(crate) struct Applied {
     state: RwLock<State>,
     /// Index of the last applied entry + 1; tells those who wait.
-    progress: watch::Sender<u64>,
+    progress: WatchSenderOf<TypeConfig, u64>,
+}
+
+impl Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applied").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl Applied {
@@ -32,7 +44,7 @@ impl Applied {
     }
 
     /// How many entries are applied, as it grows.
-    pub(crate) fn progress(&self) -> watch::Receiver<u64> {
+    pub(crate) fn progress(&self) -> WatchReceiverOf<TypeConfig, u64> {
         self.progress.subscribe()
     }
 }
@@ -62,7 +74,7 @@ impl Machine {
             Some((meta, state)) => (meta.last_log_id, meta.last_membership, state),
             None => (None, StoredMembership::default(), State::new(snapshots.limits())),
         };
-        let progress = watch::Sender::new(applied_count(last));
+        let (progress, _) = TypeConfig::watch_channel(applied_count(last));
         let applied = Arc::new(Applied {
             state: RwLock::new(state),
             progress,
@@ -104,7 +116,10 @@ impl Machine {
         let count = applied_count(self.last);
         let (revision, bytes) = self.applied.look(|state| (state.revision(), state.bytes()));
         self.metrics.applied(count.saturating_sub(1), revision, bytes);
-        self.applied.progress.send_replace(count);
+        self.applied.progress.send_if_modified(|held| {
+            *held = count;
+            true
+        });
     }
 
     fn builder(&self) -> Builder {
@@ -160,15 +175,22 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
         let snapshots = self.snapshots.clone();
         let wanted = meta.clone();
-        let state = blocking(move || {
+        let disk = Arc::clone(snapshots.disk());
+        let state = blocking(&*disk, move || {
             let (_, state) = snapshots.read(&snapshot.path).map_err(io::Error::other)?;
-            snapshots.save(&wanted, state.image())?;
-            Ok(state)
+            if snapshot.is_received() {
+                snapshots.adopt(&wanted, &snapshot.path)?;
+            } else {
+                snapshots.save(&wanted, &state.image())?;
+            }
+            Ok::<_, io::Error>(state)
         })
-        .await?;
+        .await??;
         self.last = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        *self.applied.state.write() = state;
+        // The old one may be large: it is dropped when readers can go on.
+        let old = std::mem::replace(&mut *self.applied.state.write(), state);
+        drop(old);
         self.publish();
         Ok(())
     }
@@ -187,7 +209,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             .take()
             .ok_or_else(|| io::Error::other("the snapshot was built already"))?;
         let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
-        let snapshot = blocking(move || snapshots.save(&meta, image)).await?;
+        let snapshot = save_patiently(snapshots, meta, Arc::new(image)).await?;
         Ok(Snapshot {
             meta: self.meta.clone(),
             snapshot,
@@ -195,6 +217,17 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+/// Writes a snapshot, when there is space for it: a full disk must stop neither the engine nor its reads.
+async fn save_patiently(snapshots: SnapshotStore, meta: SnapshotMeta, image: Arc<Image>) -> io::Result<SnapshotFile> {
+    loop {
+        let (snapshots, meta, image) = (snapshots.clone(), meta.clone(), Arc::clone(&image));
+        let disk = Arc::clone(snapshots.disk());
+        match blocking(&*disk, move || snapshots.save(&meta, &image)).await.flatten() {
+            Err(error) if is_full(&error) => {
+                tracing::error!(%error, "a raft snapshot has to wait for space on the disk");
+                tokio::time::sleep(FULL_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }

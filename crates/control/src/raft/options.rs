@@ -1,12 +1,11 @@
 //! How a raft engine is set up.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 
-use super::types::Peer;
+use super::initial::InitialMember;
 use crate::error::Error;
 use crate::state::HistoryLimits;
 
@@ -15,12 +14,15 @@ use crate::state::HistoryLimits;
 pub struct RaftOptions {
     /// Where log and snapshots are kept; made if missing. One process at a time.
     pub dir: PathBuf,
-    /// This node's identity among the masters; a directory belongs to one.
-    pub node_id: u64,
-    /// `host:port` at which other masters will reach this one; kept in the membership from the first start on.
+    /// This node's name among the masters (`NODE_ID`); a directory belongs to one.
+    pub name: String,
+    /// `host:port` at which other masters reach this one's private listener; `initial_cluster` wins over it.
     pub address: String,
-    /// The other masters. Only a cluster of one is supported as yet: anything here is refused.
-    pub peers: BTreeMap<u64, Peer>,
+    /// Who begins the cluster, this node among them; empty for a cluster of one. A directory that is not new takes nothing
+    /// from it but addresses that have changed.
+    pub initial_cluster: Vec<InitialMember>,
+    /// Private addresses of members to ask for this node's place, when it is not there from the begin.
+    pub join: Vec<String>,
     /// How often the raft leader shows that it is there.
     pub heartbeat: Duration,
     /// Silence of the leader after which a follower stands for election: at least, and at most.
@@ -31,6 +33,8 @@ pub struct RaftOptions {
     pub snapshot_entries: u64,
     /// Bytes of the log after which a snapshot is made, however few entries they are.
     pub snapshot_bytes: u64,
+    /// Entries that stay in the log behind a snapshot, for followers that lag a little.
+    pub snapshot_keep_entries: u64,
     /// Length of a log file.
     pub segment_bytes: u64,
     /// Revisions a watch can go back.
@@ -48,19 +52,21 @@ pub struct RaftOptions {
 }
 
 impl RaftOptions {
-    /// The defaults, for a directory.
+    /// The defaults, for a directory and the name of this node.
     #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, node_id: u64) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, name: impl Into<String>) -> Self {
         Self {
             dir: dir.into(),
-            node_id,
+            name: name.into(),
             address: String::new(),
-            peers: BTreeMap::new(),
+            initial_cluster: Vec::new(),
+            join: Vec::new(),
             heartbeat: Duration::from_millis(200),
             election_timeout: (Duration::from_secs(1), Duration::from_secs(2)),
             request_timeout: Duration::from_secs(5),
-            snapshot_entries: 10_000,
+            snapshot_entries: 100_000,
             snapshot_bytes: 128 * 1024 * 1024,
+            snapshot_keep_entries: 1_000,
             segment_bytes: 64 * 1024 * 1024,
             history_revisions: 100_000,
             history_bytes: 64 * 1024 * 1024,
@@ -78,16 +84,35 @@ impl RaftOptions {
         }
     }
 
+    /// Where others are told that this node is: only what is meant for others to see, never a default.
+    /// A master that was removed and added again is another one than the list names.
+    pub(super) fn announced(&self, id: u64) -> Option<&str> {
+        let listed = self.initial_cluster.iter().find(|member| member.id() == id);
+        listed.map(|member| member.address.as_str())
+    }
+
+    /// Time within which a live follower has answered its leader.
+    pub(super) fn lease(&self) -> Duration {
+        self.election_timeout.1 / 2
+    }
+
     pub(super) fn config(&self) -> Result<Config, Error> {
+        // A follower stands for election when the leader's lease (openraft: its largest timeout) and then a timeout of its
+        // own have passed. What we promise is the sum.
+        let (least, most) = (millis(self.election_timeout.0), millis(self.election_timeout.1));
+        let lease = most / 2;
+        let timeout_min = least.saturating_sub(lease).max(2 * millis(self.heartbeat));
         let config = Config {
             cluster_name: "elasticore".to_owned(),
             heartbeat_interval: millis(self.heartbeat),
-            election_timeout_min: millis(self.election_timeout.0),
-            election_timeout_max: millis(self.election_timeout.1),
+            election_timeout_min: timeout_min,
+            election_timeout_max: lease,
             install_snapshot_timeout: millis(self.request_timeout),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_entries),
-            // No peer could lag and want entries that the snapshot covers.
-            max_in_snapshot_log_to_keep: 0,
+            max_in_snapshot_log_to_keep: self.snapshot_keep_entries,
+            // A follower within what is kept is brought up from the log, others by a snapshot.
+            replication_lag_threshold: self.snapshot_keep_entries,
+            max_payload_entries: 2_048,
             enable_pre_vote: Some(true),
             // A restarted leader is elected anew: a term of its own proves that it has all that was committed.
             enable_leader_restore: Some(false),

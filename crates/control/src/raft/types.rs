@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use openraft::impls::leader_id_std;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::runtime::Runtime;
 use crate::error::Error;
 use crate::state::{Command, Outcome};
 
@@ -14,8 +16,13 @@ pub(crate) type Reply = Result<Outcome, Error>;
 /// A master, as the membership in the log names it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Peer {
+    /// Its name (`NODE_ID`).
+    pub name: String,
     /// `host:port` of its private listener.
     pub address: String,
+    /// Id of its data directory: known of every voter, so that whoever counts its votes knows whose they must be. A learner
+    /// has none on record until it is promoted.
+    pub store: Option<Uuid>,
 }
 
 openraft::declare_raft_types!(
@@ -27,6 +34,7 @@ openraft::declare_raft_types!(
         Node = Peer,
         Term = u64,
         LeaderId = leader_id_std::LeaderId<u64, u64>,
+        AsyncRuntime = Runtime,
 );
 
 pub(crate) type CommittedLeader = openraft::type_config::alias::CommittedLeaderIdOf<TypeConfig>;

@@ -4,17 +4,25 @@
 //! all, so that a slow one costs nothing, and learns that it fell behind when the history has moved on without it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::unfold;
-use tokio::sync::watch::Receiver;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::type_config::alias::WatchReceiverOf;
 use tokio_util::sync::CancellationToken;
 
+use super::RaftStore;
 use super::machine::Applied;
+use super::types::TypeConfig;
 use crate::Result;
 use crate::error::Error;
+use crate::state::FIRST_REVISION;
 use crate::types::{Event, Revision};
+
+/// Silence after which a watch makes sure that it would hear of a change.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// Revisions looked at under one lock of the state.
 const LOOK: usize = 256;
@@ -22,7 +30,9 @@ const LOOK: usize = 256;
 /// A watch under way.
 pub(super) struct Follower {
     applied: Arc<Applied>,
-    progress: Receiver<u64>,
+    progress: WatchReceiverOf<TypeConfig, u64>,
+    /// Whose it is.
+    store: Weak<RaftStore>,
     stopping: CancellationToken,
     prefix: String,
     next: Revision,
@@ -30,14 +40,15 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(applied: Arc<Applied>, stopping: CancellationToken, prefix: String, from: Revision) -> Self {
-        let progress = applied.progress();
+    pub(super) fn new(store: &RaftStore, prefix: String, from: Revision) -> Self {
         Self {
-            applied,
-            progress,
-            stopping,
+            applied: Arc::clone(&store.applied),
+            progress: store.applied.progress(),
+            store: store.local.endpoint.store(),
+            stopping: store.stopping.clone(),
             prefix,
-            next: from,
+            // Nothing changed at the first revision, that of an empty store: from there on is from the first change on.
+            next: from.max(FIRST_REVISION + 1),
             ready: VecDeque::new(),
         }
     }
@@ -59,12 +70,14 @@ impl Follower {
                 return Ok(events);
             }
             // Seen before looking, so that a change in between wakes the wait.
-            self.progress.mark_unchanged();
+            drop(self.progress.borrow_and_update());
             let items = self.applied.look(|state| state.history().since(self.next, LOOK))?;
             if items.is_empty() {
                 tokio::select! {
+                    biased;
                     () = self.stopping.cancelled() => return Err(stopped()),
                     changed = self.progress.changed() => changed.map_err(|_| stopped())?,
+                    () = tokio::time::sleep(QUIET) => self.in_touch().await?,
                 }
                 continue;
             }
@@ -80,6 +93,14 @@ impl Follower {
                 }
             }
         }
+    }
+}
+
+impl Follower {
+    /// Silence may be peace, or a master that hears of nothing any more: its watchers must look for another.
+    async fn in_touch(&self) -> Result<()> {
+        let store = self.store.upgrade().ok_or_else(stopped)?;
+        store.linearize().await
     }
 }
 

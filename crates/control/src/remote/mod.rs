@@ -1,8 +1,10 @@
 //! The engine of nodes that are not masters: calls the store through a master's private port.
 //!
 //! Any master will do; calls stay with one and turn to the next when it is gone or has no raft leader. Watches are opened
-//! again by themselves, from the first revision not yet handed out.
+//! again by themselves, from the first revision not yet handed out. Who the masters are is asked again and again, so that a
+//! node finds its way though all that it was told of at its start have been replaced.
 
+mod learn;
 mod watch;
 pub(crate) mod wire;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use api::ErrorCode;
 use async_trait::async_trait;
+use parking_lot::RwLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use transport::peer::{PeerClient, PeerError, Retry};
@@ -33,22 +36,30 @@ pub struct RemoteStore {
 #[derive(Debug)]
 struct Masters {
     client: PeerClient,
-    failover: Failover,
+    /// Those that this node was told of.
+    given: Vec<String>,
+    /// Over those that there are now.
+    failover: RwLock<Arc<Failover>>,
 }
 
 impl RemoteStore {
-    /// Over the private addresses (`host:port`) of some or all masters.
+    /// Over the private addresses (`host:port`) of some or all masters. Learns of others for as long as it lives.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is none.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(client: PeerClient, masters: Vec<String>) -> Result<Self> {
         if masters.is_empty() {
             return Err(Error::Invalid(
                 "no master is given to reach the control store through".to_owned(),
             ));
         }
-        let failover = Failover::new(masters, REQUEST_TIMEOUT);
-        let masters = Arc::new(Masters { client, failover });
+        let failover = RwLock::new(Arc::new(Failover::new(masters.clone(), REQUEST_TIMEOUT)));
+        let given = masters;
+        let masters = Arc::new(Masters { client, given, failover });
+        tokio::spawn(learn::keep_learning(Arc::downgrade(&masters)));
         Ok(Self { masters })
     }
 }
@@ -79,10 +90,10 @@ impl ControlStore for RemoteStore {
     }
 
     async fn revoke(&self, lease: LeaseId) -> Result<()> {
-        let attempts = AtomicU32::new(0);
-        let revoked = self.masters.failover.call(Repeat::Always, |master| {
+        let (attempts, failover) = (AtomicU32::new(0), self.masters.failover());
+        let revoked = failover.call(Repeat::Always, |master| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            self.masters.ask(master, wire::REVOKE, wire::encode(&lease))
+            self.masters.ask(failover.address(master), wire::REVOKE, wire::encode(&lease))
         });
         match revoked.await {
             // An earlier attempt, whose answer was lost, has ended it.
@@ -124,26 +135,32 @@ impl Masters {
                 "a request of {size} bytes; at most {limit} are allowed"
             )));
         }
-        self.failover
-            .call(repeat, |master| self.ask(master, path, Ok(body.clone())))
+        let failover = self.failover();
+        failover
+            .call(repeat, |master| self.ask(failover.address(master), path, Ok(body.clone())))
             .await
+    }
+
+    /// The masters as they are known now.
+    fn failover(&self) -> Arc<Failover> {
+        Arc::clone(&self.failover.read())
     }
 
     async fn ask<A: DeserializeOwned>(
         &self,
-        master: usize,
+        master: &str,
         path: &str,
         body: Result<bytes::Bytes>,
     ) -> std::result::Result<A, Failure> {
         let request = self
             .client
-            .post(self.failover.address(master), &format!("{}{path}", wire::BASE))
+            .post(master, &format!("{}{path}", wire::BASE))
             .body(wire::CONTENT_TYPE, body?)
             .deadline(REQUEST_TIMEOUT)
             .retry(Retry::Never);
         let response = request.send().await.map_err(|error| peer_failure(&error))?;
         let answer = response.bytes().await.map_err(|error| peer_failure(&error))?;
-        let outcome: Result<A> = wire::decode(&answer).map_err(|error| unreadable(self.failover.address(master), &error))?;
+        let outcome: Result<A> = wire::decode(&answer).map_err(|error| unreadable(master, &error))?;
         Ok(outcome?)
     }
 }

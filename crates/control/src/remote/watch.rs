@@ -12,6 +12,7 @@ use transport::peer::{PeerError, Retry};
 
 use super::wire::{self, Frame, WatchRequest};
 use super::{Masters, REQUEST_TIMEOUT, peer_failure, unreadable};
+use crate::failover::Failover;
 use crate::server::HEARTBEAT;
 use crate::types::{Event, Revision};
 use crate::{Error, Result, Watch};
@@ -51,6 +52,8 @@ struct Watching {
 
 /// The answer of one master, as it comes in.
 struct Connection {
+    /// The masters as they were known then.
+    failover: Arc<Failover>,
     master: usize,
     body: Pin<Box<dyn Stream<Item = std::result::Result<Bytes, PeerError>> + Send>>,
     buffer: BytesMut,
@@ -76,7 +79,7 @@ impl Watching {
                 return Err(lost);
             }
             debug!(prefix = self.prefix, next = self.next, error = %lost, "watch lost, opening it again");
-            self.masters.failover.leave(connection.master, &lost);
+            connection.failover.leave(connection.master, &lost);
             self.connection = None;
         }
     }
@@ -86,9 +89,10 @@ impl Watching {
         let give_up = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            let master = self.masters.failover.current();
-            let opening = Connection::open(&self.masters, master, &self.prefix, self.next);
-            let error = match timeout(self.masters.failover.attempt(), opening).await {
+            let failover = self.masters.failover();
+            let master = failover.current();
+            let opening = Connection::open(&self.masters, &failover, master, &self.prefix, self.next);
+            let error = match timeout(failover.attempt(), opening).await {
                 Ok(Ok(connection)) => {
                     self.connection = Some(connection);
                     return Ok(());
@@ -96,7 +100,7 @@ impl Watching {
                 Ok(Err(error)) => error,
                 Err(_) => Error::Unavailable("the master did not answer to a new watch".to_owned()),
             };
-            self.masters.failover.leave(master, &error);
+            failover.leave(master, &error);
             if !is_transient(&error) || Instant::now() + pause >= give_up {
                 return Err(error);
             }
@@ -107,12 +111,12 @@ impl Watching {
 }
 
 impl Connection {
-    async fn open(masters: &Masters, master: usize, prefix: &str, from: Revision) -> Result<Self> {
+    async fn open(masters: &Masters, failover: &Arc<Failover>, master: usize, prefix: &str, from: Revision) -> Result<Self> {
         let request = WatchRequest {
             prefix: prefix.to_owned(),
             from,
         };
-        let address = masters.failover.address(master);
+        let address = failover.address(master);
         let request = masters
             .client
             .post(address, &format!("{}{}", wire::BASE, wire::WATCH))
@@ -120,6 +124,7 @@ impl Connection {
             .retry(Retry::Never);
         let response = request.send().await.map_err(|error| peer_failure(&error).error)?;
         let mut connection = Self {
+            failover: Arc::clone(failover),
             master,
             body: Box::pin(response.stream()),
             buffer: BytesMut::new(),

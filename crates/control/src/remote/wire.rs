@@ -19,6 +19,7 @@ pub(crate) const GRANT: &str = "/lease/grant";
 pub(crate) const KEEP_ALIVE: &str = "/lease/keep_alive";
 pub(crate) const REVOKE: &str = "/lease/revoke";
 pub(crate) const WATCH: &str = "/watch";
+pub(crate) const MASTERS: &str = "/masters";
 
 pub(crate) const CONTENT_TYPE: &str = "application/octet-stream";
 

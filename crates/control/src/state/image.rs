@@ -98,12 +98,12 @@ impl State {
 
 impl Image {
     /// The parts, in the order in which they are to be absorbed.
-    pub(crate) fn into_parts(self) -> impl Iterator<Item = ImagePart> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = ImagePart> {
         let counters = ImagePart::Counters {
             revision: self.revision,
             next_lease: self.next_lease,
         };
-        let mut keys = self.keys.into_iter().peekable();
+        let mut keys = self.keys.iter().peekable();
         let key_parts = std::iter::from_fn(move || {
             keys.peek()?;
             let mut part = Vec::new();
@@ -111,11 +111,13 @@ impl Image {
             while bytes < PART_BYTES
                 && let Some((key, stored)) = keys.next()
             {
-                bytes += charge(&key, &stored.value);
-                part.push((key, stored));
+                bytes += charge(key, &stored.value);
+                part.push((Arc::clone(key), stored.clone()));
             }
             Some(ImagePart::Keys(part))
         });
-        [counters, ImagePart::Leases(self.leases)].into_iter().chain(key_parts)
+        [counters, ImagePart::Leases(self.leases.clone())]
+            .into_iter()
+            .chain(key_parts)
     }
 }

@@ -31,7 +31,7 @@ pub(crate) use validate::{is_read_only, validate};
 use crate::types::{KeyValue, LeaseId, Revision};
 
 /// Revision of an empty store, as in etcd: the first write is 2, and 0 never names a write.
-const FIRST_REVISION: Revision = 1;
+pub(crate) const FIRST_REVISION: Revision = 1;
 
 /// Charged for each key beside its bytes: tree node, counters and lease binding.
 const KEY_OVERHEAD: u64 = 96;
@@ -90,6 +90,16 @@ impl State {
     /// Bytes of keys and values, with overhead.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many keys there are.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys.len() as u64
+    }
+
+    /// Bytes of the user's keys and values alone, with overhead.
+    pub(crate) const fn user_bytes(&self) -> u64 {
+        self.user_bytes
     }
 
     /// Recent changes.

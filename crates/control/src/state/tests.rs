@@ -270,7 +270,7 @@ proptest! {
         for command in &before {
             let _ = original.apply(command);
         }
-        let bytes: Vec<_> = original.image().into_parts().map(|part| postcard::to_allocvec(&part).unwrap()).collect();
+        let bytes: Vec<_> = original.image().parts().map(|part| postcard::to_allocvec(&part).unwrap()).collect();
         let mut restored = State::restore(bytes.iter().map(|part| postcard::from_bytes(part).unwrap()), PLENTY);
         for command in &after {
             prop_assert_eq!(restored.apply(command), original.apply(command));

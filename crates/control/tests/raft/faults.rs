@@ -21,7 +21,7 @@ async fn open(directory: &Path) -> Arc<RaftStore> {
         // Small, so that a short life sees several segments and snapshots.
         snapshot_entries: 200,
         segment_bytes: 64 * 1024,
-        ..RaftOptions::new(directory, 1)
+        ..RaftOptions::new(directory, "m1")
     };
     // The one before may still be letting go of the directory.
     let give_up = Instant::now() + Duration::from_secs(10);
@@ -229,7 +229,7 @@ async fn reader_that_falls_behind_the_history_can_list_again() {
     let directory = tempfile::tempdir().unwrap();
     let options = RaftOptions {
         history_revisions: 50,
-        ..RaftOptions::new(directory.path(), 1)
+        ..RaftOptions::new(directory.path(), "m1")
     };
     let store: Store = RaftStore::open(options).await.unwrap();
     let mut watch = store.watch("kill/".to_owned(), 0).await.unwrap();

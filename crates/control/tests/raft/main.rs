@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 async fn start() -> (Arc<dyn ControlStore>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let store = RaftStore::open(RaftOptions::new(directory.path(), 1)).await.unwrap();
+    let store = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
     (store, directory)
 }
 

@@ -1,6 +1,6 @@
 //! The remote engine while masters stop, die, hang and lose their store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::masters::{Master, TOKEN, client, raft, remote};
@@ -13,6 +13,7 @@ use control::{
 };
 use futures::StreamExt;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 /// A call may take 6 s; what a loaded machine needs to notice comes on top.
@@ -153,6 +154,81 @@ async fn master_that_accepts_and_says_nothing_does_not_hang_anybody() {
     assert!(matches!(outcomes.1, Ok(Err(Error::Timeout(_) | Error::Unavailable(_)))));
     assert!(matches!(outcomes.2, Ok(Err(Error::Timeout(_) | Error::Unavailable(_)))));
     assert!(matches!(outcomes.3, Ok(Err(Error::Timeout(_) | Error::Unavailable(_)))));
+}
+
+/// A store that says who keeps it, as masters of a cluster do.
+#[derive(Debug)]
+struct Kept {
+    store: Store,
+    masters: Mutex<Vec<String>>,
+    /// The masters were told, and there were some.
+    asked: Notify,
+}
+
+#[async_trait]
+impl ControlStore for Kept {
+    async fn range(&self, range: Range, consistency: Consistency) -> Result<RangeResponse> {
+        self.store.range(range, consistency).await
+    }
+
+    async fn txn(&self, txn: Txn) -> Result<TxnResponse> {
+        self.store.txn(txn).await
+    }
+
+    async fn lease_grant(&self, ttl: Duration) -> Result<Lease> {
+        self.store.lease_grant(ttl).await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<Duration> {
+        self.store.keep_alive(lease).await
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<()> {
+        self.store.revoke(lease).await
+    }
+
+    async fn watch(&self, prefix: String, from: Revision) -> Result<Watch> {
+        self.store.watch(prefix, from).await
+    }
+
+    async fn get(&self, key: &str, consistency: Consistency) -> Result<Option<KeyValue>> {
+        self.store.get(key, consistency).await
+    }
+
+    fn masters(&self) -> Vec<String> {
+        let masters = self.masters.lock().unwrap().clone();
+        if !masters.is_empty() {
+            self.asked.notify_one();
+        }
+        masters
+    }
+}
+
+#[tokio::test]
+async fn node_finds_its_way_when_all_masters_it_was_told_of_are_replaced() {
+    let (engine, _directory) = raft().await;
+    let kept = Arc::new(Kept {
+        store: engine,
+        masters: Mutex::default(),
+        asked: Notify::new(),
+    });
+    let (old, new) = (Master::start(kept.clone()).await, Master::start(kept.clone()).await);
+    let store = remote(&[&old]);
+    let mut watch = Watcher::open(&store, "key", 0).await;
+    let before = put(&store, "key").await.unwrap();
+    *kept.masters.lock().unwrap() = vec![new.address.to_string()];
+    // It is asked now and then; one that stops before that was the only way.
+    kept.asked.notified().await;
+    old.stop().await;
+    let give_up = Instant::now() + 2 * DEADLINE;
+    let after = loop {
+        match put(&store, "key").await {
+            Ok(revision) => break revision,
+            Err(error) => assert!(Instant::now() < give_up, "{error}"),
+        }
+    };
+    let seen: Vec<_> = watch.until(after).await.iter().map(Event::revision).collect();
+    assert_eq!(seen, [before, after]);
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ impl Master {
 
 pub(crate) async fn raft() -> (Arc<dyn ControlStore>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let store = RaftStore::open(RaftOptions::new(directory.path(), 1)).await.unwrap();
+    let store = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
     (store, directory)
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let directory = TempDir::new().expect("scratch directory");
-        let store = RaftStore::open(RaftOptions::new(directory.path().join("raft"), 1))
+        let store = RaftStore::open(RaftOptions::new(directory.path().join("raft"), "m1"))
             .await
             .expect("control store");
         let store: Arc<dyn ControlStore> = store;

@@ -52,7 +52,7 @@ impl Cluster {
     pub(super) async fn new(workers: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
-        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(dir.path().join("control"), 1))
+        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(dir.path().join("control"), "m1"))
             .await
             .unwrap();
         let script = Arc::new(Script::default());

@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use std::ops::{Bound, RangeBounds};
 
 use super::super::types::{Entry, LogId, Vote};
+use super::writer::entry_bytes;
 
 /// Entries and the facts about them.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     entries: VecDeque<Entry>,
+    bytes: usize,
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
     pub(super) purged: Option<LogId>,
@@ -34,6 +36,7 @@ impl Memory {
         {
             return Err(format!("entry {index} follows entry {last}"));
         }
+        self.bytes += entry_bytes(&entry);
         self.entries.push_back(entry);
         Ok(())
     }
@@ -41,8 +44,8 @@ impl Memory {
     /// Drops what comes after an entry.
     pub(super) fn truncate_after(&mut self, last: Option<u64>) {
         let keep = last.map_or(0, |last| last + 1);
-        while self.entries.back().is_some_and(|entry| entry.log_id.index >= keep) {
-            self.entries.pop_back();
+        while let Some(dropped) = self.entries.pop_back_if(|entry| entry.log_id.index >= keep) {
+            self.bytes -= entry_bytes(&dropped);
         }
     }
 
@@ -51,9 +54,21 @@ impl Memory {
         if self.purged < Some(upto) {
             self.purged = Some(upto);
         }
-        while self.entries.front().is_some_and(|entry| entry.log_id.index <= upto.index) {
-            self.entries.pop_front();
+        while let Some(dropped) = self.entries.pop_front_if(|entry| entry.log_id.index <= upto.index) {
+            self.bytes -= entry_bytes(&dropped);
         }
+    }
+
+    /// The last entry to drop so that what is left has so many bytes at most; none when it has.
+    pub(super) fn beyond(&self, limit: usize) -> Option<u64> {
+        let mut excess = self.bytes.checked_sub(limit).filter(|excess| *excess > 0)?;
+        let last = self.entries.iter().find(|entry| {
+            let bytes = entry_bytes(entry);
+            let enough = bytes >= excess;
+            excess = excess.saturating_sub(bytes);
+            enough
+        });
+        last.map(|entry| entry.log_id.index)
     }
 
     /// The entries in a range of indexes, as far as there are any.

@@ -3,6 +3,7 @@
 mod memory;
 mod record;
 mod recover;
+mod space;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -11,14 +12,14 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::RangeBounds;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
 
 use super::disk::Disk;
 use super::format::{Position, StoredVote};
@@ -46,9 +47,12 @@ pub(crate) struct LogOptions {
 #[derive(Debug, Clone)]
 pub(crate) struct LogStore {
     memory: Arc<Mutex<Memory>>,
-    jobs: Sender<Job>,
+    jobs: UnboundedSender<Job>,
     failure: Arc<OnceLock<String>>,
+    full: watch::Receiver<bool>,
+    closing: Arc<AtomicBool>,
     appended_bytes: Arc<AtomicU64>,
+    was_missing: bool,
 }
 
 /// Reads the log; does not keep its writer alive.
@@ -67,6 +71,9 @@ impl LogStore {
             metrics,
         } = options;
         let recovered = recover::recover(&*disk, &dir, node_id)?;
+        let was_missing = recovered.segments.is_empty();
+        let (full_sender, full) = watch::channel(false);
+        let closing = Arc::new(AtomicBool::new(false));
         let memory = Arc::new(Mutex::new(recovered.memory));
         let failure = Arc::new(OnceLock::new());
         let (segments, length) = (recovered.segments, recovered.length);
@@ -82,13 +89,18 @@ impl LogStore {
             length,
             memory: memory_,
             failure: failure_,
+            full: full_sender,
+            closing: Arc::clone(&closing),
         };
         let jobs = writer::start(setup).map_err(|error| Error::Unavailable(format!("{shown} cannot be written: {error}")))?;
         Ok(Self {
             memory,
             jobs,
             failure,
+            full,
+            closing,
             appended_bytes: Arc::default(),
+            was_missing,
         })
     }
 
@@ -103,14 +115,41 @@ impl LogStore {
         memory.vote.is_none() && memory.last().is_none()
     }
 
+    /// Whether there was no file of it.
+    pub(crate) const fn was_missing(&self) -> bool {
+        self.was_missing
+    }
+
+    /// Whether the disk is full: what is to be written waits for space.
+    pub(crate) fn is_full(&self) -> bool {
+        *self.full.borrow()
+    }
+
+    /// Returns when the disk is full.
+    pub(crate) async fn fills_up(&self) {
+        if self.full.clone().wait_for(|full| *full).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Bytes of the entries appended since it was opened, about.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.appended_bytes.load(Ordering::Relaxed)
     }
 
+    /// The last entry to drop so that those in memory have so many bytes at most; none when they have.
+    pub(crate) fn beyond(&self, limit: u64) -> Option<u64> {
+        self.memory.lock().beyond(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     /// What made the log stop, if something did.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
+    }
+
+    /// Does not wait for a full disk any more: the engine stops.
+    pub(crate) fn give_up_waiting(&self) {
+        self.closing.store(true, Ordering::Relaxed);
     }
 
     /// Makes durable what rides with later writes, since none will come.

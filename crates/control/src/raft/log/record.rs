@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::format::{Position, StoredEntry, StoredVote};
 
 /// Version of the files' format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// One fact. The facts of a frame become durable together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

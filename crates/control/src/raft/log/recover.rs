@@ -7,6 +7,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::super::advice::ADVICE;
 use super::super::disk::Disk;
 use super::super::frame::{self, Frame};
 use super::super::types::Entry;
@@ -208,11 +209,7 @@ impl Reader<'_> {
     }
 
     fn damaged(&self, path: &Path, offset: usize, reason: &str) -> Error {
-        Error::Damaged(format!(
-            "{} at offset {offset}: {reason}. Restore {} from a backup, or remove it to begin anew, which loses what it holds",
-            path.display(),
-            self.dir.display()
-        ))
+        Error::Damaged(format!("{} at offset {offset}: {reason}. {ADVICE}", path.display()))
     }
 
     fn unreadable(&self, path: &Path, error: &std::io::Error) -> Error {

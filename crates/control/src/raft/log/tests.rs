@@ -200,7 +200,10 @@ async fn every_flipped_bit_inside_is_refused_with_advice() {
             message.contains(path.to_str().unwrap()) && message.contains("offset"),
             "{message}"
         );
-        assert!(message.contains("Restore") && message.contains("begin anew"), "{message}");
+        assert!(
+            message.contains("cluster remove") && message.contains("cluster restore"),
+            "{message}"
+        );
         assert_eq!(fs::read(&path).unwrap(), damaged, "a refusal changes nothing");
     }
     fs::write(&path, &bytes).unwrap();
@@ -312,7 +315,9 @@ fn the_format_is_frozen() {
             (
                 1,
                 Peer {
+                    name: "m1".to_owned(),
                     address: "m:9000".into(),
+                    store: Some(uuid::Uuid::from_u128(7)),
                 },
             ),
             (2, Peer::default()),
@@ -360,7 +365,7 @@ fn the_format_is_frozen() {
 }
 
 const GOLDEN: &str = concat!(
-    "000101010502010105ac0200020502010305ac02040105ac020505ac020105ac02000105ac02010005000161010162020163",
+    "000201010502010105ac0200020502010305ac02040105ac020505ac020105ac02000105ac02010005000161010162020163",
     "010301640204016501760300016b0576616c7565010601016b0202702f0203016b0402702f090103702f3180808080040105",
-    "ac0201010180cab5ee010105ac020102050105ac02020101010201066d3a393030300200"
+    "ac0201010180cab5ee010105ac020102050105ac02020101010201026d31066d3a3930303001100000000000000000000000000000000702000000"
 );

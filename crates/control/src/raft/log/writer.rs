@@ -2,20 +2,23 @@
 //! sync (group commit): with many writers, one sync serves many proposals.
 //!
 //! After an error of the disk nothing is known about what it holds, and a second sync may lie, so the first error is
-//! final: everything that waits and all that comes later fails with it.
+//! final: everything that waits and all that comes later fails with it. Only a write that found no space is none: nothing of
+//! it counts until it is whole, so it is cut off, and waits with all that comes after it until there is space again.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use openraft::storage::IOFlushed;
+use openraft::type_config::TypeConfigExt as _;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
 
-use super::super::disk::{Disk, DiskFile};
+use super::super::disk::{Disk, DiskFile, is_full};
 use super::super::format::{Position, StoredEntry, StoredVote};
 use super::super::frame;
 use super::super::metrics::RaftMetrics;
@@ -55,10 +58,14 @@ pub(super) struct Setup {
     pub(super) length: u64,
     pub(super) memory: Arc<Mutex<Memory>>,
     pub(super) failure: Arc<OnceLock<String>>,
+    /// Tells whether the disk is full.
+    pub(super) full: watch::Sender<bool>,
+    /// Set when a full disk is not to be waited for any more.
+    pub(super) closing: Arc<AtomicBool>,
 }
 
 /// Opens the last segment, or begins the first, and starts the thread. It ends when all senders are gone.
-pub(super) fn start(setup: Setup) -> io::Result<Sender<Job>> {
+pub(super) fn start(setup: Setup) -> io::Result<UnboundedSender<Job>> {
     let mut segments: VecDeque<Segment> = setup.segments.into();
     let tracked = {
         let memory = setup.memory.lock();
@@ -70,7 +77,7 @@ pub(super) fn start(setup: Setup) -> io::Result<Sender<Job>> {
     };
     let mut writer = Writer {
         file: match segments.back() {
-            Some(segment) => Some(setup.disk.reopen(&segment.path, setup.length)?),
+            Some(segment) => Some(take_up(&*setup.disk, segment, setup.length)?),
             None => None,
         },
         length: setup.length,
@@ -83,27 +90,49 @@ pub(super) fn start(setup: Setup) -> io::Result<Sender<Job>> {
         metrics: setup.metrics,
         memory: setup.memory,
         failure: setup.failure,
+        full: setup.full,
+        closing: setup.closing,
+        waiting: VecDeque::new(),
+        purge_due: false,
         tracked,
         buffer: Vec::new(),
     };
     if writer.active.is_none() {
         writer.begin_segment()?;
     }
-    let (sender, receiver) = channel();
-    std::thread::Builder::new()
-        .name("raft-log".to_owned())
-        .spawn(move || writer.run(&receiver))?;
+    // Bounded by what the protocol proposes at once.
+    let (sender, mut receiver) = unbounded_channel();
+    if writer.disk.imagined().is_some() {
+        drop(TypeConfig::spawn(writer.run_imagined(receiver)));
+    } else {
+        std::thread::Builder::new()
+            .name("raft-log".to_owned())
+            .spawn(move || writer.run(&mut receiver))?;
+    }
     Ok(sender)
 }
 
-struct Writer {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
+/// Opens the last segment again. What a process that was killed had written there was read, and counts from now on.
+fn take_up(disk: &dyn Disk, segment: &Segment, length: u64) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.reopen(&segment.path, length)?;
+    file.sync()?;
+    Ok(file)
+}
+
+pub(super) struct Writer {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
     node_id: u64,
     segment_bytes: u64,
     metrics: RaftMetrics,
     memory: Arc<Mutex<Memory>>,
     failure: Arc<OnceLock<String>>,
+    pub(super) full: watch::Sender<bool>,
+    pub(super) closing: Arc<AtomicBool>,
+    /// Came in while the disk was full.
+    pub(super) waiting: VecDeque<Job>,
+    /// Segments may have become superfluous.
+    purge_due: bool,
     /// Full segments, oldest first.
     sealed: VecDeque<Segment>,
     /// The segment being written, and its file.
@@ -112,7 +141,7 @@ struct Writer {
     length: u64,
     /// What the files say at their end, for the next segment's head.
     tracked: Tracked,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -123,47 +152,117 @@ struct Tracked {
 }
 
 impl Writer {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+    fn run(mut self, jobs: &mut UnboundedReceiver<Job>) {
+        while let Some(first) = self.waiting.pop_front().or_else(|| jobs.blocking_recv()) {
             let mut bytes = weight(&first);
             let mut batch = vec![first];
             while bytes < BATCH_BYTES
-                && let Ok(job) = jobs.try_recv()
+                && let Some(job) = self.waiting.pop_front().or_else(|| jobs.try_recv().ok())
             {
                 bytes += weight(&job);
                 batch.push(job);
             }
-            let result = self.write(&batch);
-            if let Err(error) = &result {
-                let message = format!("{}: {error}", self.dir.display());
-                if self.failure.set(message).is_ok() {
-                    tracing::error!(dir = %self.dir.display(), %error, "the raft log cannot be written; the control store stops");
+            let result = loop {
+                match self.write(&batch) {
+                    Err(error) if is_full(&error) => {
+                        if let Err(error) = self.wait_for_space(jobs, &error) {
+                            break Err(error);
+                        }
+                    }
+                    result => break result,
                 }
-            }
-            batch.into_iter().for_each(|job| answer(job, &result));
+            };
+            self.settle(batch, &result);
         }
     }
 
+    /// The same on a disk that is only imagined, whose syncs take their time on the runtime's clock.
+    async fn run_imagined(mut self, mut jobs: UnboundedReceiver<Job>) {
+        loop {
+            let first = match self.waiting.pop_front() {
+                Some(job) => job,
+                None => match jobs.recv().await {
+                    Some(job) => job,
+                    None => return,
+                },
+            };
+            let mut batch = vec![first];
+            while let Some(job) = self.waiting.pop_front().or_else(|| jobs.try_recv().ok()) {
+                batch.push(job);
+            }
+            let result = loop {
+                match self.append(&batch) {
+                    Ok(entries) => {
+                        tokio::time::sleep(self.disk.imagined().unwrap_or_default()).await;
+                        break self.sync(entries);
+                    }
+                    Err(error) if is_full(&error) => {
+                        if let Err(error) = self.wait_for_imagined_space(&mut jobs, &error).await {
+                            break Err(error);
+                        }
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            self.settle(batch, &result);
+        }
+    }
+
+    /// Tells everybody what came of a batch; the first failure is final.
+    fn settle(&self, batch: Vec<Job>, result: &io::Result<()>) {
+        if let Err(error) = result {
+            let message = format!("{}: {error}", self.dir.display());
+            if self.failure.set(message).is_ok() {
+                tracing::error!(dir = %self.dir.display(), %error, "the raft log cannot be written; the control store stops");
+            }
+        }
+        batch.into_iter().for_each(|job| answer(job, result));
+    }
+
     fn write(&mut self, batch: &[Job]) -> io::Result<()> {
+        let entries = self.append(batch)?;
+        self.sync(entries)
+    }
+
+    /// Writes a batch, and returns how many entries it holds. It does not count before it is synced.
+    fn append(&mut self, batch: &[Job]) -> io::Result<usize> {
         if let Some(failure) = self.failure.get() {
             return Err(io::Error::other(failure.clone()));
-        }
-        let purged_before = self.tracked.purged;
-        let entries = self.encode(batch)?;
-        let Some(file) = &mut self.file else {
-            return Err(io::Error::other("the log has no open segment"));
-        };
-        file.append(&self.buffer)?;
-        let begun = Instant::now();
-        file.sync()?;
-        self.metrics.synced(begun.elapsed(), entries);
-        self.length += self.buffer.len() as u64;
-        if self.tracked.purged != purged_before {
-            self.remove_purged()?;
         }
         if self.length >= self.segment_bytes {
             self.begin_segment()?;
         }
+        let entries = self.encode(batch)?;
+        let Some(file) = &mut self.file else {
+            return Err(io::Error::other("the log has no open segment"));
+        };
+        if let Err(error) = file.append(&self.buffer) {
+            self.cut_off()?;
+            return Err(error);
+        }
+        Ok(entries)
+    }
+
+    /// Makes durable what was appended last.
+    fn sync(&mut self, entries: usize) -> io::Result<()> {
+        let Some(file) = &mut self.file else {
+            return Err(io::Error::other("the log has no open segment"));
+        };
+        let begun = Instant::now();
+        file.sync().map_err(final_error)?;
+        self.metrics.synced(begun.elapsed(), entries);
+        self.length += self.buffer.len() as u64;
+        if std::mem::take(&mut self.purge_due) {
+            self.remove_purged()?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was written of a frame that did not fit.
+    fn cut_off(&mut self) -> io::Result<()> {
+        let Some(segment) = &self.active else { return Ok(()) };
+        self.file = None;
+        self.file = Some(self.disk.reopen(&segment.path, self.length).map_err(final_error)?);
         Ok(())
     }
 
@@ -191,6 +290,7 @@ impl Writer {
                             }
                         }
                         Job::Note { record, .. } => {
+                            self.purge_due |= matches!(record, Record::PurgedUpTo(_));
                             tracked.note(record);
                             record::encode(record, payload)?;
                         }
@@ -223,7 +323,7 @@ impl Writer {
         frame::write(&mut self.buffer, number, 0, |payload| record::encode(&head, payload)).map_err(io::Error::other)?;
         let mut file = self.disk.create(&path)?;
         file.append(&self.buffer)?;
-        file.sync()?;
+        file.sync().map_err(final_error)?;
         self.disk.sync_dir(&self.dir)?;
         self.length = self.buffer.len() as u64;
         self.file = Some(file);
@@ -259,6 +359,11 @@ impl Tracked {
             Record::Head(_) | Record::Entry(_) | Record::TruncatedAfter(_) => {}
         }
     }
+}
+
+/// An error after which nothing is known, whatever the system calls it.
+fn final_error(error: io::Error) -> io::Error {
+    io::Error::other(error)
 }
 
 fn weight(job: &Job) -> usize {

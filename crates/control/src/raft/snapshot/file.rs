@@ -13,7 +13,7 @@ use super::super::types::{LogId, SnapshotMeta};
 use crate::state::{HistoryLimits, Image, ImagePart, State};
 
 /// Version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A frame that is longer is not one of ours: parts are cut at a fraction of it, single values are smaller.
 const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
@@ -22,6 +22,13 @@ const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SnapshotFile {
     pub(crate) path: PathBuf,
+}
+
+impl SnapshotFile {
+    /// Whether it came in from a peer and has not been taken over.
+    pub(crate) fn is_received(&self) -> bool {
+        self.path.to_string_lossy().ends_with(super::store::RECEIVED)
+    }
 }
 
 /// What a snapshot covers.
@@ -57,15 +64,20 @@ impl SnapshotHead {
 }
 
 /// Writes a snapshot and makes it durable.
-pub(super) fn write(disk: &dyn Disk, path: &Path, head: SnapshotHead, image: Image) -> io::Result<()> {
+pub(super) fn write(disk: &dyn Disk, path: &Path, head: SnapshotHead, image: &Image) -> io::Result<()> {
+    write_to(disk.create(path)?, head, image)
+}
+
+/// Writes a snapshot to whatever takes it.
+pub(super) fn write_to(file: Box<dyn DiskFile>, head: SnapshotHead, image: &Image) -> io::Result<()> {
     let mut output = Output {
-        file: disk.create(path)?,
+        file,
         offset: 0,
         buffer: Vec::new(),
     };
     output.put(&Record::Head(head))?;
     let mut parts = 0;
-    for part in image.into_parts() {
+    for part in image.parts() {
         output.put(&Record::Part(part))?;
         parts += 1;
     }
@@ -92,6 +104,24 @@ pub(super) fn read(disk: &dyn Disk, path: &Path, limits: HistoryLimits) -> Resul
                 parts += 1;
             }
             Record::End { parts: expected } if expected == parts => return Ok((head, state)),
+            Record::End { parts: expected } => return Err(format!("{parts} parts of {expected} are there")),
+            Record::Head(_) => return Err("it has two heads".to_owned()),
+        }
+    }
+}
+
+/// Whether a snapshot is whole; the message of an error says what is wrong and where. Memory is a part of it at a time.
+pub(super) fn verify(disk: &dyn Disk, path: &Path) -> Result<(), String> {
+    let reader = disk.read(path).map_err(|error| error.to_string())?;
+    let mut input = Input { reader, offset: 0 };
+    let Record::Head(_) = input.next()? else {
+        return Err("it does not begin with a head".to_owned());
+    };
+    let mut parts = 0;
+    loop {
+        match input.next()? {
+            Record::Part(_) => parts += 1,
+            Record::End { parts: expected } if expected == parts => return Ok(()),
             Record::End { parts: expected } => return Err(format!("{parts} parts of {expected} are there")),
             Record::Head(_) => return Err("it has two heads".to_owned()),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::super::advice::ADVICE;
 use super::super::disk::Disk;
 use super::super::types::{LogId, SnapshotMeta};
 use super::file::{self, SnapshotFile, SnapshotHead};
@@ -17,6 +18,7 @@ const KEPT: usize = 2;
 
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".unfinished";
+pub(super) const RECEIVED: &str = ".received";
 
 /// A directory of snapshots.
 #[derive(Debug, Clone)]
@@ -39,7 +41,9 @@ impl SnapshotStore {
             saving: Arc::default(),
         };
         let cleared = store.disk.names(&store.dir).and_then(|names| {
-            let mut unfinished = names.iter().filter(|name| name.ends_with(UNFINISHED));
+            let mut unfinished = names
+                .iter()
+                .filter(|name| name.ends_with(UNFINISHED) || name.ends_with(RECEIVED));
             unfinished.try_for_each(|name| store.disk.remove(&store.dir.join(name)))
         });
         cleared.map_err(|error| Error::Unavailable(format!("{} cannot be used: {error}", store.dir.display())))?;
@@ -80,21 +84,47 @@ impl SnapshotStore {
     }
 
     /// Writes a snapshot; it is durable, and the newest, when this returns.
-    pub(crate) fn save(&self, meta: &SnapshotMeta, image: Image) -> io::Result<SnapshotFile> {
+    pub(crate) fn save(&self, meta: &SnapshotMeta, image: &Image) -> io::Result<SnapshotFile> {
         // Two at once would clear away each other's files.
         let _one = self.saving.lock();
+        let path = self.path(meta);
+        let unfinished = path.with_extension(&UNFINISHED[1..]);
+        if let Err(error) = file::write(&*self.disk, &unfinished, SnapshotHead::new(meta), image) {
+            // On a full disk, what is there of it is in the way of everything else.
+            let _ = self.disk.remove(&unfinished);
+            return Err(error);
+        }
+        self.put_in_place(&unfinished, meta, path)
+    }
+
+    /// Takes over a snapshot that came in from a peer, and was verified.
+    pub(crate) fn adopt(&self, meta: &SnapshotMeta, received: &Path) -> io::Result<SnapshotFile> {
+        let _one = self.saving.lock();
+        self.put_in_place(received, meta, self.path(meta))
+    }
+
+    fn path(&self, meta: &SnapshotMeta) -> PathBuf {
         let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
-        let name = format!("{index:020}-{term:020}");
-        let unfinished = self.dir.join(format!("{name}{UNFINISHED}"));
-        let path = self.dir.join(format!("{name}{SUFFIX}"));
-        file::write(&*self.disk, &unfinished, SnapshotHead::new(meta), image)?;
-        self.disk.rename(&unfinished, &path)?;
+        self.dir.join(format!("{index:020}-{term:020}{SUFFIX}"))
+    }
+
+    fn put_in_place(&self, whole: &Path, meta: &SnapshotMeta, path: PathBuf) -> io::Result<SnapshotFile> {
+        self.disk.rename(whole, &path)?;
         self.disk.sync_dir(&self.dir)?;
         for old in self.newest_first()?.iter().skip(KEPT) {
             self.disk.remove(old)?;
         }
         self.remember(meta.clone(), path.clone());
         Ok(SnapshotFile { path })
+    }
+
+    /// The disk they are on.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The newest snapshot.
@@ -123,7 +153,6 @@ impl SnapshotStore {
     }
 
     fn damaged(&self, path: &Path, reason: &str) -> Error {
-        let advice = "Restore the directory from a backup, or remove it to begin anew, which loses what it holds";
-        Error::Damaged(format!("{}: {reason}. {advice}", path.display()))
+        Error::Damaged(format!("{}: {reason}. {ADVICE}", path.display()))
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::raft::crash_disk::CrashDisk;
-use crate::raft::{Peer, RaftOptions, RaftStore};
+use crate::raft::{InitialMember, RaftOptions, RaftStore};
 use crate::types::{Compare, Consistency, Op, OpResult, Range, Txn};
 use crate::{ControlStore as _, raft::tests};
 
@@ -56,7 +56,7 @@ async fn many_writers_share_few_syncs() {
     let dir = tempfile::tempdir().unwrap();
     let disk = CrashDisk::default();
     disk.slow_syncs(Duration::from_millis(4));
-    let store = tests::open_on(&disk, RaftOptions::new(dir.path(), 1)).await.unwrap();
+    let store = tests::open_on(&disk, RaftOptions::new(dir.path(), "m1")).await.unwrap();
     let (syncs_before, _) = store.metrics.syncs();
     let writers = (0..64).map(|writer| {
         let store = &store;
@@ -84,7 +84,7 @@ async fn many_writers_share_few_syncs() {
 #[tokio::test]
 async fn a_full_quota_stops_the_users_keys_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
+    let mut options = RaftOptions::new(dir.path(), "m1");
     options.kv_quota_bytes = 2_000;
     let store = RaftStore::open(options).await.unwrap();
     store.put("kv/a", vec![0; 1_500].into(), None).await.unwrap();
@@ -132,15 +132,10 @@ async fn a_stopped_engine_says_so() {
 }
 
 #[tokio::test]
-async fn peers_are_refused_as_yet() {
+async fn several_masters_need_a_network() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
-    options.peers.insert(
-        2,
-        Peer {
-            address: "m2:9000".to_owned(),
-        },
-    );
+    let mut options = RaftOptions::new(dir.path(), "m1");
+    options.initial_cluster = InitialMember::parse_list("m1=h1:9000,m2=h2:9000").unwrap();
     assert!(matches!(RaftStore::open(options).await, Err(Error::Invalid(_))));
 }
 
@@ -148,7 +143,7 @@ async fn peers_are_refused_as_yet() {
 async fn metrics_show_what_happens() {
     let dir = tempfile::tempdir().unwrap();
     let registry = prometheus::Registry::new();
-    let mut options = RaftOptions::new(dir.path(), 1);
+    let mut options = RaftOptions::new(dir.path(), "m1");
     options.registry = Some(registry.clone());
     let store = RaftStore::open(options).await.unwrap();
     let revision = store.put("a", "1".into(), None).await.unwrap();

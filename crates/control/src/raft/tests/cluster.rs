@@ -1,187 +1,30 @@
-//! Three nodes over a network in memory: the log, the machine and the leases hold under another's leadership, so that
-//! several masters need a transport and nothing else.
+//! Several masters: what they agree on while some of them are gone, and what each answers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::OptionalSend;
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
-use openraft::type_config::alias::SnapshotOf;
-use parking_lot::Mutex;
-use tempfile::TempDir;
+use futures::StreamExt as _;
+use tokio::time::Instant;
 
 use crate::ControlStore as _;
-use crate::raft::disk::OsDisk;
-use crate::raft::machine::Machine;
-use crate::raft::snapshot::SnapshotFile;
+use crate::error::Error;
+use crate::raft::network::message::Call;
+use crate::raft::tests::world::{World, member};
 use crate::raft::tests::{eventually, put};
-use crate::raft::types::{TypeConfig, Vote};
-use crate::raft::{Peer, RaftOptions, RaftStore};
 use crate::types::{Consistency, Range};
-
-type Raft = openraft::Raft<TypeConfig, Machine>;
-
-/// All nodes, and which of them are cut off.
-#[derive(Debug, Clone, Default)]
-struct Wires {
-    nodes: Arc<Mutex<BTreeMap<u64, Raft>>>,
-    cut: Arc<Mutex<BTreeSet<u64>>>,
-}
-
-#[derive(Clone)]
-struct Node {
-    id: u64,
-    wires: Wires,
-}
-
-struct Wire {
-    from: u64,
-    to: u64,
-    wires: Wires,
-}
-
-impl RaftNetworkFactory<TypeConfig> for Node {
-    type Network = Wire;
-
-    async fn new_client(&mut self, target: u64, _peer: &Peer) -> Wire {
-        Wire {
-            from: self.id,
-            to: target,
-            wires: self.wires.clone(),
-        }
-    }
-}
-
-impl Wire {
-    fn peer(&self) -> Result<Raft, Unreachable<TypeConfig>> {
-        let cut = self.wires.cut.lock();
-        let peer = self.wires.nodes.lock().get(&self.to).cloned();
-        peer.filter(|_| !cut.contains(&self.from) && !cut.contains(&self.to))
-            .ok_or_else(|| Unreachable::from_string("the wire is cut"))
-    }
-}
-
-fn refused(error: impl ToString) -> Unreachable<TypeConfig> {
-    Unreachable::from_string(error)
-}
-
-impl RaftNetworkV2<TypeConfig> for Wire {
-    type SnapshotData = SnapshotFile;
-
-    async fn append_entries(
-        &mut self,
-        request: AppendEntriesRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        Ok(self.peer()?.append_entries(request).await.map_err(refused)?)
-    }
-
-    async fn vote(
-        &mut self,
-        request: VoteRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        Ok(self.peer()?.vote(request).await.map_err(refused)?)
-    }
-
-    async fn pre_vote(
-        &mut self,
-        request: VoteRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        Ok(self.peer()?.pre_vote(request).await.map_err(refused)?)
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        vote: Vote,
-        snapshot: SnapshotOf<TypeConfig, SnapshotFile>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _option: RPCOption,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        Ok(self.peer()?.install_full_snapshot(vote, snapshot).await.map_err(refused)?)
-    }
-}
-
-struct Cluster {
-    wires: Wires,
-    dirs: BTreeMap<u64, TempDir>,
-    stores: BTreeMap<u64, Arc<RaftStore>>,
-}
-
-impl Cluster {
-    async fn start() -> Self {
-        let dirs = (1..=3).map(|id| (id, tempfile::tempdir().unwrap())).collect();
-        let mut cluster = Self {
-            wires: Wires::default(),
-            dirs,
-            stores: BTreeMap::new(),
-        };
-        for id in 1..=3 {
-            cluster.open(id).await;
-        }
-        cluster
-    }
-
-    async fn open(&mut self, id: u64) {
-        let mut options = RaftOptions::new(self.dirs[&id].path(), id);
-        options.peers = (1..=3)
-            .filter(|peer| *peer != id)
-            .map(|peer| (peer, Peer::default()))
-            .collect();
-        options.snapshot_entries = 30;
-        options.heartbeat = Duration::from_millis(50);
-        options.election_timeout = (Duration::from_millis(300), Duration::from_millis(600));
-        options.request_timeout = Duration::from_secs(2);
-        let network = Node {
-            id,
-            wires: self.wires.clone(),
-        };
-        let store = RaftStore::open_on(Arc::new(OsDisk), network, options).await.unwrap();
-        self.wires.nodes.lock().insert(id, store.raft.clone());
-        self.stores.insert(id, store);
-    }
-
-    /// The node through which a write passes.
-    async fn leader(&self) -> Arc<RaftStore> {
-        let mut leader = None;
-        eventually("somebody leads", async || {
-            for (id, store) in &self.stores {
-                if !self.wires.cut.lock().contains(id) && store.put("probe", "".into(), None).await.is_ok() {
-                    leader = Some(Arc::clone(store));
-                }
-            }
-            leader.is_some()
-        })
-        .await;
-        leader.unwrap()
-    }
-
-    async fn stop(self) {
-        for store in self.stores.values() {
-            store.shutdown().await.unwrap();
-        }
-    }
-}
 
 #[tokio::test]
 async fn three_nodes_agree_and_outlive_their_leader() {
-    let mut cluster = Cluster::start().await;
-    let old = cluster.leader().await;
+    let mut world = World::start(3).await;
+    let old = world.leader().await;
     let lease = old.lease_grant(Duration::from_secs(60)).await.unwrap();
     old.txn(put("leased", "v", Some(lease.id))).await.unwrap();
     for write in 0..20 {
         old.put(&format!("before/{write}"), "v".into(), None).await.unwrap();
     }
-    let old_id = old.options.node_id;
-    cluster.wires.cut.lock().insert(old_id);
+    world.cut(old.name());
 
-    let new = cluster.leader().await;
-    assert_ne!(new.options.node_id, old_id);
+    let new = world.leader().await;
+    assert_ne!(new.name(), old.name());
     assert!(
         old.put("lost", "v".into(), None).await.is_err(),
         "a leader without a quorum acknowledges nothing"
@@ -196,29 +39,225 @@ async fn three_nodes_agree_and_outlive_their_leader() {
     }
 
     // The old leader has an entry that must give way, and has missed more than the others' logs still hold.
-    cluster.wires.cut.lock().clear();
-    let expected = new.range(Range::default(), Consistency::Linearizable).await.unwrap();
-    for store in cluster.stores.values() {
+    world.mend();
+    everybody_has(
+        &world,
+        &new.range(Range::default(), Consistency::Linearizable).await.unwrap().items,
+    )
+    .await;
+    assert!(old.metrics.received() >= 1, "it was brought up by a snapshot");
+
+    // And again after a restart of a follower.
+    let follower = world.follower().await.name().to_owned();
+    world.stop(&follower).await;
+    world.leader().await.put("while away", "v".into(), None).await.unwrap();
+    let follower = world.open(&follower, &[]).await;
+    eventually("the restarted node catches up", async || {
+        follower.get("while away", Consistency::Stale).await.unwrap().is_some()
+    })
+    .await;
+    world.end().await;
+}
+
+async fn everybody_has(world: &World, items: &[crate::types::KeyValue]) {
+    for store in world.stores.values() {
         eventually("everybody has everything", async || {
-            store.range(Range::default(), Consistency::Stale).await.unwrap().items == expected.items
+            store.range(Range::default(), Consistency::Stale).await.unwrap().items == items
         })
         .await;
     }
+}
 
-    // And again after a restart of a follower.
-    let follower = if old_id == 1 { 2 } else { 1 };
-    let follower = if follower == new.options.node_id { old_id } else { follower };
-    cluster.wires.nodes.lock().remove(&follower);
-    cluster.stores.remove(&follower).unwrap().shutdown().await.unwrap();
-    cluster.leader().await.put("while away", "v".into(), None).await.unwrap();
-    cluster.open(follower).await;
-    eventually("the restarted node catches up", async || {
-        cluster.stores[&follower]
-            .get("while away", Consistency::Stale)
-            .await
-            .unwrap()
-            .is_some()
+#[tokio::test]
+async fn every_master_answers_alike() {
+    let world = World::start(3).await;
+    let (leader, follower) = (world.leader().await, world.follower().await);
+    let revision = follower.put("a", "1".into(), None).await.unwrap();
+    for store in world.stores.values() {
+        let read = store.get("a", Consistency::Linearizable).await.unwrap().unwrap();
+        assert_eq!(read.mod_revision, revision);
+    }
+    let lease = follower.lease_grant(Duration::from_millis(700)).await.unwrap();
+    follower.txn(put("leased", "v", Some(lease.id))).await.unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * lease.ttl {
+        assert_eq!(follower.keep_alive(lease.id).await, Ok(lease.ttl));
+        tokio::time::sleep(lease.ttl / 4).await;
+    }
+    let mut watch = follower.watch("leased".to_owned(), 0).await.unwrap();
+    eventually("the lease ends", async || {
+        leader.get("leased", Consistency::Linearizable).await.unwrap().is_none()
     })
     .await;
-    cluster.stop().await;
+    assert_eq!(watch.next().await.unwrap().unwrap()[0].key(), "leased");
+    assert_eq!(follower.keep_alive(lease.id).await, Err(Error::LeaseNotFound));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn five_nodes_outlive_two_and_refuse_without_a_majority() {
+    let mut world = World::start(5).await;
+    world.leader().await.put("a", "1".into(), None).await.unwrap();
+    for _ in 0..2 {
+        let leader = world.leader().await;
+        world.cut(leader.name());
+        world
+            .leader()
+            .await
+            .put("b", leader.name().to_owned().into(), None)
+            .await
+            .unwrap();
+    }
+    let third = world.follower().await;
+    world.cut(third.name());
+    let left = world.stores.values().find(|store| !world.is_cut(store.name())).unwrap();
+    eventually("what is missing is said", async || {
+        match left.put("c", "3".into(), None).await {
+            Err(Error::Unavailable(text)) => text.contains("no majority: m") && text.contains("do not answer"),
+            Err(Error::Timeout(_)) => false,
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+    let refused = left.get("a", Consistency::Linearizable).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(left.get("a", Consistency::Stale).await.unwrap().is_some());
+    let status = left.status().await;
+    assert!(!status.quorum && status.trouble.is_some(), "{status:?}");
+
+    world.mend();
+    world.leader().await.put("d", "4".into(), None).await.unwrap();
+    let names: Vec<String> = world.stores.keys().cloned().collect();
+    for name in &names {
+        world.stop(name).await;
+    }
+    let starting: Vec<_> = names.iter().map(|name| (name.clone(), world.starting(name, &[]))).collect();
+    for (name, starting) in starting {
+        world.stores.insert(name, starting.await.unwrap().unwrap());
+    }
+    for store in world.stores.values() {
+        assert!(store.get("d", Consistency::Linearizable).await.unwrap().is_some());
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_forwarded_write_of_unknown_outcome_is_not_sent_again() {
+    let world = World::start(3).await;
+    let follower = world.follower().await;
+    let before = world.carried("store");
+    world.swallow("store");
+    let unknown = follower.put("a", "1".into(), None).await;
+    assert!(matches!(unknown, Err(Error::Timeout(_))), "{unknown:?}");
+    assert_eq!(world.carried("store"), before + 1);
+    assert_eq!(follower.metrics.forwards("unknown"), 1);
+    world.swallow_nothing();
+    let written = follower.get("a", Consistency::Linearizable).await.unwrap().unwrap();
+    assert_eq!(written.version, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_question_serves_all_reads_that_wait() {
+    let world = World::start(3).await;
+    let follower = world.follower().await;
+    let before = world.carried("read-index");
+    let reads = (0..200).map(|_| follower.get("a", Consistency::Linearizable));
+    for read in futures::future::join_all(reads).await {
+        assert_eq!(read, Ok(None));
+    }
+    let asked = world.carried("read-index") - before;
+    assert!(asked < 40, "{asked} questions for 200 reads");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_stopped_leader_hands_over_first() {
+    let mut world = World::start(3).await;
+    let leader = world.leader().await.name().to_owned();
+    let begun = Instant::now();
+    world.stop(&leader).await;
+    let left = world.stores.values().next().unwrap();
+    left.put("a", "1".into(), None).await.unwrap();
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_millis(300),
+        "no election timeout had to pass, but {took:?} did"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cluster_begins_when_all_are_there() {
+    let mut world = World::start(0).await;
+    world.initial = ["m1", "m2", "m3"].map(member).into();
+    let (first, second) = (world.starting("m1", &[]), world.starting("m2", &[]));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!first.is_finished() && !second.is_finished());
+    let third = world.starting("m3", &[]).await.unwrap().unwrap();
+    third.put("a", "1".into(), None).await.unwrap();
+    for starting in [first, second] {
+        let store = starting.await.unwrap().unwrap();
+        assert!(store.get("a", Consistency::Linearizable).await.unwrap().is_some());
+        world.stores.insert(store.name().to_owned(), store);
+    }
+    third.shutdown().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_wiped_directory_is_refused() {
+    let mut world = World::start(3).await;
+    world.leader().await.put("a", "1".into(), None).await.unwrap();
+    world.stop("m3").await;
+    world.dirs.remove("m3");
+    let refused = world.starting("m3", &[]).await.unwrap();
+    match refused {
+        Err(Error::Invalid(text)) => assert!(text.contains("elasticore cluster remove m3"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    // It keeps out for good: the others took no notice of it.
+    world.leader().await.put("b", "2".into(), None).await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_log_that_vanished_is_refused() {
+    let mut world = World::start(3).await;
+    world.leader().await.put("a", "1".into(), None).await.unwrap();
+    world.stop("m3").await;
+    for part in ["log", "snapshots"] {
+        std::fs::remove_dir_all(world.dir("m3").join(part)).unwrap();
+    }
+    let refused = world.starting("m3", &[]).await.unwrap();
+    assert!(
+        matches!(&refused, Err(Error::Damaged(text)) if text.contains("is missing")),
+        "{refused:?}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away() {
+    let (world, other) = (World::start(3).await, World::start(1).await);
+    let stranger = &other.stores["m1"];
+    let known = world.leader().await;
+    let call = || Call::ReadIndex;
+    let refused = {
+        // The same way to it, another cluster.
+        let endpoint = std::sync::Arc::clone(&known.local.endpoint);
+        let request = crate::raft::network::Request {
+            version: crate::raft::network::message::VERSION,
+            cluster: stranger.local.identity.cluster(),
+            from: stranger.local.identity.id(),
+            store: stranger.local.identity.store(),
+            address: String::new(),
+            to: known.local.identity.id(),
+            call: call(),
+        };
+        endpoint.answer(request).await.outcome
+    };
+    assert!(refused.is_err(), "{refused:?}");
+    world.end().await;
+    other.end().await;
 }

@@ -51,8 +51,8 @@ async fn a_restart_keeps_everything() {
 #[tokio::test]
 async fn snapshots_bound_the_log_and_a_restart_uses_them() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
-    options.snapshot_entries = 50;
+    let mut options = RaftOptions::new(dir.path(), "m1");
+    (options.snapshot_entries, options.snapshot_keep_entries) = (50, 0);
     options.segment_bytes = 4_096;
     let store = RaftStore::open(options.clone()).await.unwrap();
     for write in 0..500 {
@@ -79,9 +79,9 @@ async fn snapshots_bound_the_log_and_a_restart_uses_them() {
 }
 
 #[tokio::test]
-async fn large_entries_make_a_snapshot_before_they_are_many() {
+async fn large_entries_make_a_snapshot_before_they_are_many_and_do_not_stay_in_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
+    let mut options = RaftOptions::new(dir.path(), "m1");
     options.snapshot_bytes = 1 << 20;
     let store = RaftStore::open(options).await.unwrap();
     for write in 0..12 {
@@ -94,6 +94,9 @@ async fn large_entries_make_a_snapshot_before_they_are_many() {
         fs::read_dir(dir.path().join("snapshots")).unwrap().count() > 0
     })
     .await;
+    eventually("the log is shortened", async || store.log.beyond(1 << 20).is_none()).await;
+    let held = store.range(Range::prefix("k/"), Consistency::Linearizable).await.unwrap();
+    assert_eq!(held.items.len(), 12);
     store.shutdown().await.unwrap();
 }
 
@@ -105,7 +108,7 @@ async fn a_crash_loses_only_what_was_not_acknowledged() {
     for round in 0..6_u64 {
         let disk = CrashDisk::default();
         disk.slow_syncs(Duration::from_millis(1));
-        let mut options = RaftOptions::new(dir.path(), 1);
+        let mut options = RaftOptions::new(dir.path(), "m1");
         (options.snapshot_entries, options.segment_bytes) = (40, 8_192);
         let store = open_on(&disk, options).await.unwrap();
         let held = store.range(Range::default(), Consistency::Linearizable).await.unwrap();
@@ -142,7 +145,7 @@ async fn a_crash_loses_only_what_was_not_acknowledged() {
 async fn a_failed_disk_stops_the_engine_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let disk = CrashDisk::default();
-    let store = open_on(&disk, RaftOptions::new(dir.path(), 1)).await.unwrap();
+    let store = open_on(&disk, RaftOptions::new(dir.path(), "m1")).await.unwrap();
     store.put("a", "1".into(), None).await.unwrap();
     disk.fail_syncs();
     let refused = store.put("b", "2".into(), None).await;
@@ -168,12 +171,12 @@ async fn a_damaged_log_is_refused_with_advice() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[60] ^= 4;
     fs::write(&path, bytes).unwrap();
-    let refused = RaftStore::open(RaftOptions::new(dir.path(), 1)).await;
+    let refused = RaftStore::open(RaftOptions::new(dir.path(), "m1")).await;
     let Err(Error::Damaged(message)) = refused else {
         panic!("{refused:?}")
     };
     assert!(
-        message.contains(path.to_str().unwrap()) && message.contains("Restore"),
+        message.contains(path.to_str().unwrap()) && message.contains("cluster restore"),
         "{message}"
     );
 }
@@ -181,7 +184,7 @@ async fn a_damaged_log_is_refused_with_advice() {
 #[tokio::test]
 async fn a_snapshot_without_its_log_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
+    let mut options = RaftOptions::new(dir.path(), "m1");
     options.snapshot_entries = 5;
     let store = RaftStore::open(options.clone()).await.unwrap();
     for _ in 0..20 {
@@ -201,7 +204,7 @@ async fn a_snapshot_without_its_log_is_refused() {
 async fn two_processes_cannot_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir).await;
-    let refused = RaftStore::open(RaftOptions::new(dir.path(), 1)).await;
+    let refused = RaftStore::open(RaftOptions::new(dir.path(), "m1")).await;
     let Err(Error::Unavailable(message)) = refused else {
         panic!("{refused:?}")
     };
@@ -220,7 +223,7 @@ async fn a_dropped_store_lets_go_of_its_directory() {
     store.put("a", "1".into(), None).await.unwrap();
     drop(store);
     eventually("the directory is free", async || {
-        match RaftStore::open(RaftOptions::new(dir.path(), 1)).await {
+        match RaftStore::open(RaftOptions::new(dir.path(), "m1")).await {
             Ok(store) => store.get("a", Consistency::Linearizable).await.unwrap().is_some(),
             Err(_) => false,
         }
@@ -233,7 +236,7 @@ async fn a_directory_that_cannot_be_written_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "in the way").unwrap();
-    let refused = RaftStore::open(RaftOptions::new(file.join("raft"), 1)).await;
+    let refused = RaftStore::open(RaftOptions::new(file.join("raft"), "m1")).await;
     let Err(Error::Unavailable(message)) = refused else {
         panic!("{refused:?}")
     };

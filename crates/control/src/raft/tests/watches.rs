@@ -35,6 +35,23 @@ async fn a_watch_sees_history_then_what_comes_without_gap_or_repeat() {
 }
 
 #[tokio::test]
+async fn a_watch_from_revision_one_sees_everything_there_ever_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    let mut watch = store.watch("k".to_owned(), 1).await.unwrap();
+    let (one, other) = (
+        store.put("k1", "v".into(), None).await.unwrap(),
+        store.put("k2", "v".into(), None).await.unwrap(),
+    );
+    for (key, revision) in [("k1", one), ("k2", other)] {
+        let events = watch.next().await.unwrap().unwrap();
+        let seen: Vec<_> = events.iter().map(|event| (event.key(), event.revision())).collect();
+        assert_eq!(seen, [(key, revision)]);
+    }
+    store.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_watch_from_now_sees_nothing_older() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir).await;
@@ -62,7 +79,7 @@ async fn one_transaction_is_one_item() {
 #[tokio::test]
 async fn a_watcher_that_falls_behind_the_history_is_told_to_list_again() {
     let dir = tempfile::tempdir().unwrap();
-    let mut options = RaftOptions::new(dir.path(), 1);
+    let mut options = RaftOptions::new(dir.path(), "m1");
     options.history_revisions = 10;
     let store = RaftStore::open(options).await.unwrap();
     let mut slow = store.watch(String::new(), 0).await.unwrap();

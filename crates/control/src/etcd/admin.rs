@@ -1,0 +1,144 @@
+//! What an etcd cluster says of itself: members and their state. Changes are for etcd's own tools.
+
+use std::time::Duration;
+
+use etcd_client::{Client, ConnectOptions, Error as EtcdError};
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::classify::classify;
+use crate::etcd_view::{EtcdMember, EtcdView};
+use crate::{Error, Result};
+
+/// Longest wait for one member; one that is dead must not hold up what the others say.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks an etcd cluster how it is.
+pub struct EtcdAdmin {
+    members: Vec<(String, Client)>,
+}
+
+/// What one member says.
+struct Said {
+    member: u64,
+    leader: u64,
+    term: u64,
+    index: u64,
+    applied: u64,
+    revision: u64,
+    db_bytes: u64,
+    db_quota: u64,
+}
+
+impl EtcdAdmin {
+    /// Prepares a channel to each member; connections are opened when first needed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for endpoints that are none.
+    pub async fn connect(endpoints: &[String]) -> Result<Self> {
+        let connect = ConnectOptions::new().with_connect_timeout(PATIENCE / 2);
+        let mut members = Vec::with_capacity(endpoints.len());
+        for endpoint in endpoints {
+            let client = Client::connect([endpoint], Some(connect.clone())).await;
+            let client = client.map_err(|error| Error::Invalid(format!("{endpoint:?} is no etcd endpoint ({error})")))?;
+            members.push((endpoint.clone(), client));
+        }
+        Ok(Self { members })
+    }
+
+    /// Members, and what those that answer say.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none answers.
+    pub async fn view(&self) -> Result<EtcdView> {
+        let said: Vec<Result<Said>> = join_all(self.members.iter().map(|(endpoint, client)| status(endpoint, client))).await;
+        let (mut view, mut silent) = (self.members().await?, Vec::new());
+        for answer in said {
+            match answer {
+                Ok(said) => view.heard(&said),
+                Err(error) => silent.push(error.to_string()),
+            }
+        }
+        if view.heard_from == 0 {
+            return Err(Error::Unavailable(silent.join("; ")));
+        }
+        Ok(view)
+    }
+
+    /// Whoever answers first, in order.
+    async fn members(&self) -> Result<EtcdView> {
+        let mut silent = Vec::new();
+        for (endpoint, client) in &self.members {
+            let mut cluster = client.cluster_client();
+            match within(endpoint, cluster.member_list()).await {
+                Ok(listed) => {
+                    let cluster_id = listed.header().map_or(0, etcd_client::ResponseHeader::cluster_id);
+                    let member = |member: &etcd_client::Member| EtcdMember {
+                        id: member.id(),
+                        name: member.name().to_owned(),
+                        address: member.peer_urls().first().cloned().unwrap_or_default(),
+                        is_learner: member.is_learner(),
+                        index: None,
+                    };
+                    return Ok(EtcdView {
+                        cluster_id,
+                        members: listed.members().iter().map(member).collect(),
+                        ..EtcdView::default()
+                    });
+                }
+                Err(error) => silent.push(error.to_string()),
+            }
+        }
+        Err(Error::Unavailable(silent.join("; ")))
+    }
+}
+
+impl EtcdView {
+    fn heard(&mut self, said: &Said) {
+        self.heard_from += 1;
+        if let Some(member) = self.members.iter_mut().find(|member| member.id == said.member) {
+            member.index = Some(said.index);
+        }
+        // Of several who name a leader, whoever is in the newest term is right.
+        if said.term > self.term || (said.term == self.term && self.leader.is_none()) {
+            self.leader = Some(said.leader).filter(|leader| *leader != 0);
+        }
+        self.term = self.term.max(said.term);
+        self.index = self.index.max(said.index);
+        self.applied = self.applied.max(said.applied);
+        self.revision = self.revision.max(said.revision);
+        self.db_bytes = self.db_bytes.max(said.db_bytes);
+        self.db_quota = self.db_quota.max(Some(said.db_quota).filter(|quota| *quota > 0));
+    }
+}
+
+async fn status(endpoint: &str, client: &Client) -> Result<Said> {
+    let mut maintenance = client.maintenance_client();
+    let status = within(endpoint, maintenance.status()).await?;
+    let header = status.header();
+    let positive = |number: i64| u64::try_from(number).unwrap_or_default();
+    Ok(Said {
+        member: header.map_or(0, etcd_client::ResponseHeader::member_id),
+        leader: status.leader(),
+        term: status.raft_term(),
+        index: status.raft_index(),
+        applied: status.raft_applied_index(),
+        revision: header.map_or(0, |header| positive(header.revision())),
+        db_bytes: positive(status.db_size()),
+        db_quota: positive(status.db_size_quota()),
+    })
+}
+
+async fn within<T>(endpoint: &str, call: impl Future<Output = std::result::Result<T, EtcdError>>) -> Result<T> {
+    match timeout(PATIENCE, call).await {
+        Ok(answer) => answer.map_err(|error| Error::Unavailable(format!("{endpoint}: {}", classify(error).error))),
+        Err(_) => Err(Error::Unavailable(format!("{endpoint} does not answer within {PATIENCE:?}"))),
+    }
+}
+
+impl std::fmt::Debug for EtcdAdmin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let endpoints: Vec<&String> = self.members.iter().map(|(endpoint, _)| endpoint).collect();
+        f.debug_struct("EtcdAdmin").field("endpoints", &endpoints).finish()
+    }
+}
