@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Standing;
+use control::Error;
 use control::raft::RaftStore;
 use lifecycle::Tasks;
 use tokio::sync::watch;
@@ -51,21 +52,19 @@ impl Handle {
                 std::future::pending::<()>().await;
             }
         };
-        let engine = async {
-            match &self.raft {
-                Some(raft) => raft.stopped().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = superseded => anyhow::anyhow!("another process has taken this NODE_ID; give each node an id of its own"),
-            error = engine => error.into(),
+            error = engine_stopped(self.raft.as_ref()) => error.into(),
         }
     }
 
     /// Stops: no new work, answers under way are finished, the lease is given back, the log is closed.
     pub async fn stop(self) {
         self.readiness.not_ready("stopping");
+        // While the private listener still answers, so that the others see the new leader at once.
+        if let Some(raft) = &self.raft {
+            raft.hand_over().await;
+        }
         let late = self.tasks.shutdown(DRAIN).await;
         if !late.is_empty() {
             tracing::warn!(tasks = ?late, "still running at the deadline");
@@ -75,5 +74,13 @@ impl Handle {
         {
             tracing::error!(%error, "the raft engine did not stop cleanly");
         }
+    }
+}
+
+/// Returns when the built-in engine has stopped, with the reason.
+pub(crate) async fn engine_stopped(raft: Option<&Arc<RaftStore>>) -> Error {
+    match raft {
+        Some(raft) => raft.stopped().await,
+        None => std::future::pending().await,
     }
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: Settings) -> ExitCode {
-    telemetry::init_logs(settings.log_format, "info,openraft=warn");
+    telemetry::init_logs(settings.log_format, "info,openraft=error");
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -39,7 +39,14 @@ fn serve(settings: Settings) -> ExitCode {
 
 #[tokio::main]
 async fn run(settings: Settings) -> anyhow::Result<()> {
-    let master = master::start(settings).await?;
+    let master = tokio::select! {
+        started = master::start(settings) => started?,
+        // It may wait for other masters as long as it takes.
+        signal = lifecycle::interrupted() => {
+            tracing::info!(signal = %signal?, "stopped before it had started");
+            return Ok(());
+        }
+    };
     let outcome = tokio::select! {
         signal = lifecycle::interrupted() => signal.map(|signal| tracing::info!(%signal, "stopping")).map_err(Into::into),
         error = master.failed() => Err(error),

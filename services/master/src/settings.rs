@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use api::NodeId;
 use cluster::ControlEngine;
+use control::raft::InitialMember;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
 
 /// Most copies of a cache entry.
 const MAX_REPLICAS: u32 = 5;
+/// Most voters of the built-in control store: each more makes every write wait for more disks.
+const MAX_VOTERS: usize = 7;
 
 /// Settings of a master; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,16 @@ pub struct Settings {
     pub etcd_endpoints: List,
     /// raft: directory of log and snapshots.
     pub raft_dir: PathBuf,
+    /// raft: the masters that begin the cluster, this one among them, as `NAME=HOST:PORT`; none for a cluster of one.
+    pub raft_initial_cluster: List,
+    /// raft: private addresses of masters that this one joins, after `elasticore cluster add`.
+    pub raft_join: List,
+    /// raft: bytes that the user's keys may take.
+    pub raft_kv_quota: ByteSize,
+    /// raft: revisions that a watch can go back.
+    pub raft_history_revisions: usize,
+    /// raft: log entries after which a snapshot is made and the log behind it removed.
+    pub raft_snapshot_entries: u64,
     /// Failure domain.
     pub zone: Option<String>,
     /// Points of each auxiliary on the ring; the same on all masters.
@@ -73,6 +86,11 @@ impl Default for Settings {
             control_store: ControlEngine::Raft,
             etcd_endpoints: List::default(),
             raft_dir: PathBuf::from("data/raft"),
+            raft_initial_cluster: List::default(),
+            raft_join: List::default(),
+            raft_kv_quota: ByteSize(1 << 30),
+            raft_history_revisions: 100_000,
+            raft_snapshot_entries: 100_000,
             zone: None,
             virtual_nodes: 256,
             cache_replicas: 2,
@@ -97,6 +115,7 @@ impl settings::Settings for Settings {
         if let Err(error) = NodeId::try_new(&self.node_id) {
             problems.push(error.to_string());
         }
+        problems.extend(self.problems_of_raft());
         let mut refuse = |wrong: bool, sentence: &str| {
             if wrong {
                 problems.push(sentence.to_owned());
@@ -133,5 +152,143 @@ impl settings::Settings for Settings {
         );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
         problems
+    }
+}
+
+impl Settings {
+    /// The masters that begin the cluster.
+    ///
+    /// # Errors
+    /// When the list is not one; [`settings::Settings::problems`] says so too.
+    pub fn initial_cluster(&self) -> Result<Vec<InitialMember>, control::Error> {
+        InitialMember::parse_list(&self.raft_initial_cluster.0.join(","))
+    }
+
+    fn problems_of_raft(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        match self.initial_cluster() {
+            Err(control::Error::Invalid(reason)) => problems.push(reason),
+            Err(other) => problems.push(other.to_string()),
+            Ok(initial) if initial.is_empty() => {}
+            Ok(initial) => {
+                if self.raft_join.0.is_empty() && !initial.iter().any(|member| member.name == self.node_id) {
+                    problems.push(format!(
+                        "RAFT_INITIAL_CLUSTER does not name this node, {} (NODE_ID): those that begin a cluster have the same list, and one that is \
+                         added later has RAFT_JOIN",
+                        self.node_id
+                    ));
+                }
+                if initial.len() > MAX_VOTERS {
+                    problems.push(format!(
+                        "RAFT_INITIAL_CLUSTER names {} masters; at most {MAX_VOTERS} are allowed, and 3 or 5 are best",
+                        initial.len()
+                    ));
+                }
+            }
+        }
+        for address in &self.raft_join.0 {
+            if !is_address(address) {
+                problems.push(format!("{address:?} in RAFT_JOIN is not HOST:PORT, as in 10.0.0.1:9000"));
+            }
+        }
+        let mut refuse = |wrong: bool, sentence: &str| {
+            if wrong {
+                problems.push(sentence.to_owned());
+            }
+        };
+        let (initial, join) = (!self.raft_initial_cluster.0.is_empty(), !self.raft_join.0.is_empty());
+        refuse(
+            self.control_store == ControlEngine::Etcd && (initial || join),
+            "RAFT_INITIAL_CLUSTER and RAFT_JOIN are for CONTROL_STORE=raft, and CONTROL_STORE is etcd",
+        );
+        refuse(self.raft_kv_quota.0 == 0, "RAFT_KV_QUOTA must be at least 1 byte");
+        refuse(self.raft_history_revisions == 0, "RAFT_HISTORY_REVISIONS must be at least 1");
+        refuse(self.raft_snapshot_entries == 0, "RAFT_SNAPSHOT_ENTRIES must be at least 1");
+        problems
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    text.rsplit_once(':')
+        .is_some_and(|(host, number)| !host.is_empty() && !host.contains(['/', ' ', '=']) && port(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Settings as _;
+
+    use super::*;
+
+    fn problems(change: impl Fn(&mut Settings)) -> Vec<String> {
+        let mut settings = Settings {
+            cluster_token: Secret::new("secret"),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        settings.problems()
+    }
+
+    fn list(text: &str) -> List {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn three_masters_name_each_other() {
+        let right = problems(|settings| settings.raft_initial_cluster = list("master-1=a:9000,master-2=b:9000,master-3=c:9000"));
+        assert_eq!(right, Vec::<String>::new());
+        assert_eq!(
+            problems(|settings| settings.raft_join = list("a:9000,b:9000")),
+            Vec::<String>::new()
+        );
+        let added_later = problems(|settings| {
+            settings.raft_initial_cluster = list("master-2=b:9000");
+            settings.raft_join = list("b:9000");
+        });
+        assert_eq!(added_later, Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrong_lists_are_told_apart() {
+        let nine = (1..=9)
+            .map(|at| format!("master-{at}=h{at}:9000"))
+            .collect::<Vec<_>>()
+            .join(",");
+        for (initial, join, engine, said) in [
+            (
+                "master-2=b:9000,master-3=c:9000",
+                "",
+                ControlEngine::Raft,
+                "does not name this node, master-1",
+            ),
+            ("master-1=a", "", ControlEngine::Raft, "NAME=HOST:PORT"),
+            ("master-1=a:1,master-1=b:1", "", ControlEngine::Raft, "master-1 twice"),
+            ("master-1=a:1,master-2=a:1", "", ControlEngine::Raft, "a:1 twice"),
+            (&nine, "", ControlEngine::Raft, "at most 7"),
+            ("", "a", ControlEngine::Raft, "\"a\" in RAFT_JOIN"),
+            ("", "http://a:1", ControlEngine::Raft, "in RAFT_JOIN"),
+            ("master-1=a:1", "", ControlEngine::Etcd, "for CONTROL_STORE=raft"),
+        ] {
+            let found = problems(|settings| {
+                settings.raft_initial_cluster = list(initial);
+                settings.raft_join = list(join);
+                settings.control_store = engine;
+                settings.etcd_endpoints = list("etcd:2379");
+            });
+            assert!(
+                found.len() == 1 && found[0].contains(said),
+                "{initial:?} {join:?}: {found:?} instead of {said:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bounds_of_the_store_are_more_than_nothing() {
+        let found = problems(|settings| {
+            settings.raft_kv_quota = ByteSize(0);
+            settings.raft_history_revisions = 0;
+            settings.raft_snapshot_entries = 0;
+        });
+        assert_eq!(found.len(), 3, "{found:?}");
     }
 }

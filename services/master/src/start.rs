@@ -1,23 +1,24 @@
 //! Puts a master together.
 
+mod doors;
+mod store;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use api::NodeId;
 use api::member::{Member, Role};
 use cache::Clock;
 use cache::front::{Cache, Options};
 use cache::net::{FramePeers, ViewRings};
 use cluster::{LEASE_TTL, Leader, Leadership, Reach, Registration, RingKeeper, RingPolicy, View};
-use control::raft::{RaftOptions, RaftStore};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use telemetry::{Registry, new_registry};
 use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
+use transport::server::{Readiness, bind};
 
 use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
@@ -28,18 +29,15 @@ use crate::app::kv::Kv;
 use crate::app::namespaces::Namespaces;
 use crate::app::nodes::Nodes;
 use crate::app::ring::Ring;
-use crate::{ControlEngine, Handle, Settings, http};
+use crate::background::ready;
+use crate::{Handle, Settings, handle, http};
+use doors::Doors;
 
-/// Longest wait for the control store when the master starts.
-const STORE_WAIT: Duration = Duration::from_secs(30);
-/// Private calls may be slow on purpose (long polls, watches, shuffles): their callers have deadlines.
-const PRIVATE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Largest body of a request: a batch, or a report with a plan.
-const MAX_BODY_BYTES: usize = 32 << 20;
 /// What remains of a request's time when a wait within it is over.
 const AFTER_WAIT: Duration = Duration::from_secs(1);
 
-/// Starts a master and returns when it takes requests; it is ready for clients a moment later, when it knows the cluster.
+/// Starts a master and returns when it takes requests; it is ready for clients a moment later, when it knows the cluster. Masters
+/// of the built-in control store wait for one another, as long as it takes, and answer `/ready` meanwhile.
 ///
 /// # Errors
 /// Taken ports, an unwritable directory, a damaged log, a control store that does not answer, a `NODE_ID` in use.
@@ -48,11 +46,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let private = bind((settings.bind, settings.internal_port).into(), "INTERNAL_PORT").await?;
     let (public_address, private_address) = (public.local_addr()?, private.local_addr()?);
     let (registry, tasks, readiness) = (new_registry(), Tasks::new(), Readiness::default());
+    // A start that fails, or is given up, leaves nothing running.
+    let unfinished = tasks.token().clone().drop_guard();
     let me = member(&settings, public_address, private_address)?;
-
-    let (engine, raft) = open_store(&settings, &registry).await?;
-    let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(engine, &registry));
     let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+    let doors = Doors::open(&settings, (public, private), &registry, &readiness, &tasks);
+
+    let opened = store::open(&settings, &me.address, &peers, &doors, (&registry, &readiness), tasks.token()).await?;
+    let (cluster, raft, raft_routes) = (opened.cluster, opened.raft, opened.routes);
+    let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(opened.engine, &registry));
     let view = Arc::new(View::new(Arc::clone(&store), &registry));
     let leadership = Arc::new(Leadership::new(Arc::clone(&store), candidate(&me), LEASE_TTL, &registry));
     let jobs = Jobs::new(Dependencies {
@@ -76,6 +78,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         jobs,
         nodes: Nodes::new(auxiliaries.clone(), tasks.clone(), me.id.clone(), &settings, &me.address),
         auxiliaries,
+        cluster,
         reach: Arc::new(Reach::new(Arc::clone(&view), peers.clone(), None)),
         max_value_bytes: max_value_bytes(&settings),
         max_load_wait: settings.request_timeout.0.saturating_sub(AFTER_WAIT),
@@ -83,21 +86,16 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         stop: tasks.token().clone(),
     });
 
-    let metrics = HttpMetrics::new(&registry);
     let control = control::server::router_until(Arc::clone(&store), tasks.token().clone());
     let routes = http::private(Arc::clone(&app), control, registry.clone(), readiness.clone());
-    let layers = Layers::new(metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
-    spawn_server(
-        &tasks,
-        "private-listener",
-        private,
-        layers.private(settings.cluster_token.expose()).around(routes),
-    );
-    let routes = http::public(Arc::clone(&app), registry.clone(), readiness.clone());
-    let layers = Layers::new(metrics, settings.request_timeout.0, MAX_BODY_BYTES, settings.max_in_flight);
-    spawn_server(&tasks, "public-listener", public, layers.around(routes));
+    doors.set_private(routes.merge(raft_routes));
+    doors.set_public(http::public(Arc::clone(&app), registry.clone(), readiness.clone()));
+    spawn_readiness(&tasks, &store, &app, &view, &readiness);
 
-    let registration = Arc::new(Registration::register(Arc::clone(&store), me, LEASE_TTL).await?);
+    let registration = tokio::select! {
+        registered = Registration::register(Arc::clone(&store), me, LEASE_TTL) => Arc::new(registered?),
+        error = handle::engine_stopped(raft.as_ref()) => return Err(error.into()),
+    };
     let standing = registration.standing();
     let policy = RingPolicy {
         virtual_nodes: settings.virtual_nodes,
@@ -123,14 +121,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
             );
         }
     });
-    let ready = readiness.clone();
-    tasks.supervise("readiness", move |_| {
-        let (view, ready) = (Arc::clone(&view), ready.clone());
-        async move {
-            view.synced().await;
-            ready.ready();
-        }
-    });
+    unfinished.disarm();
     tracing::info!(public = %public_address, private = %private_address, "master started");
     Ok(Handle {
         public: public_address,
@@ -157,27 +148,6 @@ fn max_value_bytes(settings: &Settings) -> usize {
     usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX)
 }
 
-async fn open_store(settings: &Settings, registry: &Registry) -> anyhow::Result<(Arc<dyn ControlStore>, Option<Arc<RaftStore>>)> {
-    match settings.control_store {
-        ControlEngine::Raft => {
-            // A cluster of one: its directory belongs to node 1.
-            let options = RaftOptions {
-                registry: Some(registry.clone()),
-                ..RaftOptions::new(&settings.raft_dir, 1)
-            };
-            let store = RaftStore::open(options).await?;
-            Ok((Arc::clone(&store) as Arc<dyn ControlStore>, Some(store)))
-        }
-        ControlEngine::Etcd => {
-            let endpoints = &settings.etcd_endpoints.0;
-            let opened = tokio::time::timeout(STORE_WAIT, control::connect_etcd(endpoints)).await;
-            let store = opened
-                .with_context(|| format!("no etcd at {} (ETCD_ENDPOINTS) within {STORE_WAIT:?}", endpoints.join(", ")))??;
-            Ok((store, None))
-        }
-    }
-}
-
 fn member(settings: &Settings, public: SocketAddr, private: SocketAddr) -> anyhow::Result<Member> {
     let id = NodeId::try_new(&settings.node_id)?;
     let address = format!("{}:{}", settings.advertise_addr, private.port());
@@ -197,15 +167,11 @@ fn candidate(me: &Member) -> Leader {
     }
 }
 
-fn spawn_server(tasks: &Tasks, name: &'static str, listener: tokio::net::TcpListener, router: axum::Router) {
-    let listener = parking_lot::Mutex::new(Some(listener));
-    tasks.supervise(name, move |stop| {
-        let (listener, router) = (listener.lock().take(), router.clone());
-        async move {
-            if let Some(listener) = listener {
-                serve(listener, router, stop).await;
-            }
-        }
+fn spawn_readiness(tasks: &Tasks, store: &Arc<dyn ControlStore>, app: &Arc<App>, view: &Arc<View>, readiness: &Readiness) {
+    let (store, app, view, readiness) = (Arc::clone(store), Arc::clone(app), Arc::clone(view), readiness.clone());
+    tasks.supervise("readiness", move |stop| {
+        let (store, app, view, readiness) = (Arc::clone(&store), Arc::clone(&app), Arc::clone(&view), readiness.clone());
+        async move { ready::watch(store, &app.cluster, &view, &readiness, stop).await }
     });
 }
 

@@ -13,6 +13,8 @@ use control::{
 
 /// Where the user's keys live.
 pub const PREFIX: &str = "kv/";
+/// Bytes of the values in one page of a listing; the next page begins where they are reached.
+const MAX_LISTED_BYTES: usize = 8 << 20;
 
 /// How a conditional write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,15 @@ pub enum Written {
         /// Revision held.
         held: Revision,
     },
+}
+
+/// Times to live of a transaction's puts: the place of the step in its branch, and how long.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ttls {
+    /// Of the steps when the compares hold.
+    pub then: Vec<(usize, Duration)>,
+    /// Of those when they do not.
+    pub otherwise: Vec<(usize, Duration)>,
 }
 
 /// The store as masters offer it.
@@ -69,45 +80,39 @@ impl Kv {
             None => None,
         };
         let outcome = self.put_with(key, value, condition, lease).await;
-        if let (Some(lease), Err(_) | Ok(Written::Refused { .. })) = (lease, &outcome) {
-            // Nothing hangs on it; should this fail too, it expires by itself.
-            self.store.revoke(lease).await.ok();
+        let unused = match &outcome {
+            Ok(written) => matches!(written, Written::Refused { .. }),
+            Err(error) => certainly_not_executed(error),
+        };
+        if unused {
+            self.give_back(lease).await;
         }
         outcome
     }
 
     async fn put_with(&self, key: &Key, value: Bytes, condition: Condition, lease: Option<LeaseId>) -> Result<Written, Error> {
         let key = stored(key);
-        let put = Op::Put {
-            key: key.clone(),
-            value,
-            lease,
+        let get = Op::Get { key: key.clone() };
+        let compare = compare(&key, condition);
+        let is_conditional = compare.is_some();
+        let created = matches!(compare, Some(Compare::Absent(_)));
+        let put = Op::Put { key, value, lease };
+        // What was there says whether the key is new, and which lease has nothing left to do; the value goes into the log once.
+        let txn = Txn {
+            compares: compare.into_iter().collect(),
+            then: vec![get.clone(), put],
+            otherwise: vec![get],
         };
-        // Without a condition both branches write, and which one was taken says whether the key was new.
-        let (compare, otherwise) = match compare(&key, condition) {
-            Some(compare) => (compare, Op::Get { key }),
-            None => (Compare::Absent(key), put.clone()),
-        };
-        let unconditional = condition == Condition::None;
-        let created = matches!(compare, Compare::Absent(_));
-        let answer = self
-            .store
-            .txn(Txn {
-                compares: vec![compare],
-                then: vec![put],
-                otherwise: vec![otherwise],
-            })
-            .await?;
-        Ok(match (answer.succeeded, unconditional) {
-            (true, _) => Written::At {
+        let answer = self.store.txn(txn).await?;
+        self.end_lease_of(&answer);
+        let held = held(&answer);
+        Ok(if answer.succeeded {
+            Written::At {
                 revision: answer.revision,
-                created,
-            },
-            (false, true) => Written::At {
-                revision: answer.revision,
-                created: false,
-            },
-            (false, false) => Written::Refused { held: held(&answer) },
+                created: created || (!is_conditional && held == 0),
+            }
+        } else {
+            Written::Refused { held }
         })
     }
 
@@ -120,11 +125,12 @@ impl Kv {
         let compares = compare(&key, condition).into_iter().collect();
         let txn = Txn {
             compares,
-            then: vec![Op::Delete { key: key.clone() }],
+            then: vec![Op::Get { key: key.clone() }, Op::Delete { key: key.clone() }],
             otherwise: vec![Op::Get { key }],
         };
         let answer = self.store.txn(txn).await?;
-        Ok(match (answer.succeeded, answer.results.first()) {
+        self.end_lease_of(&answer);
+        Ok(match (answer.succeeded, answer.results.get(1)) {
             (false, _) => Written::Refused { held: held(&answer) },
             (true, Some(OpResult::Deleted(0))) => Written::Absent,
             (true, _) => Written::Removed {
@@ -150,16 +156,98 @@ impl Kv {
             after: after.map(|after| format!("{PREFIX}{after}")),
         };
         let mut listing = self.store.range(range, consistency).await?;
+        let mut bytes = 0;
+        let fitting = listing.items.iter().take_while(|pair| {
+            bytes += pair.value.len();
+            bytes <= MAX_LISTED_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        if fitting < listing.items.len() {
+            listing.items.truncate(fitting);
+            listing.more = true;
+        }
         listing.items = listing.items.into_iter().map(shown).collect();
         Ok(listing)
     }
 
-    /// A transaction whose keys carry [`PREFIX`] already.
+    /// A transaction whose keys carry [`PREFIX`] already. A put of `then` or `otherwise` whose place has a ttl in `ttls` gets a
+    /// lease of its own.
     ///
     /// # Errors
     /// When the store does not answer, or refuses it.
-    pub async fn txn(&self, txn: Txn) -> Result<TxnResponse, Error> {
-        self.store.txn(txn).await
+    pub async fn txn(&self, mut txn: Txn, ttls: Ttls) -> Result<TxnResponse, Error> {
+        let (then, otherwise) = self.granted(&mut txn, ttls).await?;
+        let outcome = self.store.txn(txn).await;
+        let unused = match &outcome {
+            Ok(answer) if answer.succeeded => otherwise,
+            Ok(_) => then,
+            Err(error) if certainly_not_executed(error) => [then, otherwise].concat(),
+            Err(_) => Vec::new(),
+        };
+        for lease in unused {
+            self.give_back(Some(lease)).await;
+        }
+        outcome
+    }
+
+    /// Puts leases into the steps that want one.
+    async fn granted(&self, txn: &mut Txn, ttls: Ttls) -> Result<(Vec<LeaseId>, Vec<LeaseId>), Error> {
+        let mut granted = (Vec::new(), Vec::new());
+        let then = ttls.then.into_iter().map(|ttl| (true, ttl));
+        let wanted = then.chain(ttls.otherwise.into_iter().map(|ttl| (false, ttl)));
+        for (in_then, (step, ttl)) in wanted {
+            let branch = if in_then {
+                (&mut txn.then, &mut granted.0)
+            } else {
+                (&mut txn.otherwise, &mut granted.1)
+            };
+            let new = match self.store.lease_grant(ttl).await {
+                Ok(lease) => lease.id,
+                Err(error) => {
+                    for lease in [granted.0, granted.1].concat() {
+                        self.give_back(Some(lease)).await;
+                    }
+                    return Err(error);
+                }
+            };
+            if let Some(Op::Put { lease, .. }) = branch.0.get_mut(step) {
+                *lease = Some(new);
+            }
+            branch.1.push(new);
+        }
+        Ok(granted)
+    }
+
+    /// Ends the lease of a pair that was replaced or removed, since it was that pair's alone: rewriting a key with a ttl would
+    /// leave one behind each time. Nobody waits for it; should it fail, the lease expires by itself.
+    fn end_lease_of(&self, answer: &TxnResponse) {
+        let replaced = match answer.results.first() {
+            Some(OpResult::Range(was)) if answer.succeeded => was.items.first().and_then(|pair| pair.lease),
+            _ => None,
+        };
+        if let Some(lease) = replaced {
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move { store.revoke(lease).await.ok() });
+        }
+    }
+
+    /// Ends a lease on which nothing hangs; should that fail, it expires by itself.
+    async fn give_back(&self, lease: Option<LeaseId>) {
+        if let Some(lease) = lease {
+            self.store.revoke(lease).await.ok();
+        }
+    }
+
+    /// Revision of the store now.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn revision(&self) -> Result<Revision, Error> {
+        let any = Range {
+            limit: 1,
+            ..Range::prefix(PREFIX)
+        };
+        Ok(self.store.range(any, Consistency::Linearizable).await?.revision)
     }
 
     /// Changes of keys with a prefix; the keys in them carry [`PREFIX`].
@@ -187,15 +275,54 @@ pub fn shown(mut pair: KeyValue) -> KeyValue {
 fn compare(key: &str, condition: Condition) -> Option<Compare> {
     match condition {
         Condition::None => None,
-        Condition::Absent => Some(Compare::Absent(key.to_owned())),
+        // No key has revision 0: who compares with it has seen none.
+        Condition::Absent | Condition::Version(0) => Some(Compare::Absent(key.to_owned())),
         Condition::Present => Some(Compare::Exists(key.to_owned())),
         Condition::Version(revision) => Some(Compare::ModRevision(key.to_owned(), revision)),
     }
+}
+
+/// Whether a write that failed so has left nothing behind. With an unknown outcome a lease must stay: the key may hang on it.
+const fn certainly_not_executed(error: &Error) -> bool {
+    !matches!(error, Error::Timeout(_) | Error::Damaged(_))
 }
 
 fn held(answer: &TxnResponse) -> Revision {
     match answer.results.first() {
         Some(OpResult::Range(listing)) => listing.items.first().map_or(0, |pair| pair.mod_revision),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::raft::{RaftOptions, RaftStore};
+
+    use super::*;
+
+    const TTL: Option<Duration> = Some(Duration::from_secs(600));
+
+    #[tokio::test]
+    async fn lease_of_a_replaced_pair_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
+        let (kv, key) = (Kv::new(store.clone()), Key::try_new("k").unwrap());
+        let mut leases = Vec::new();
+        for (condition, ttl) in [(Condition::None, TTL), (Condition::Present, TTL), (Condition::None, None)] {
+            kv.put(&key, "v".into(), condition, ttl).await.unwrap();
+            leases.extend(kv.get(&key, Consistency::Linearizable).await.unwrap().unwrap().lease);
+        }
+        assert_eq!(leases.len(), 2, "the third put has none");
+        let ended = async {
+            for lease in leases {
+                while store.keep_alive(lease).await != Err(Error::LeaseNotFound) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ended)
+            .await
+            .expect("both leases end");
+        assert!(kv.get(&key, Consistency::Linearizable).await.unwrap().is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod auxiliaries;
 pub mod backups;
+pub mod cluster;
 pub mod events;
 pub mod jobs;
 pub mod kv;
@@ -14,8 +15,8 @@ pub mod ring;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::cluster::Reach;
 use cache::front::Cache;
-use cluster::Reach;
 use lifecycle::CancellationToken;
 
 /// Everything handlers work on.
@@ -33,6 +34,8 @@ pub struct App {
     pub events: Arc<events::Events>,
     /// Changes of the ring that operators ask for.
     pub ring: ring::Ring,
+    /// The control store's own members.
+    pub cluster: cluster::Cluster,
     /// The key-value store.
     pub kv: kv::Kv,
     /// Jobs.

@@ -51,7 +51,7 @@ impl Nodes {
                 endpoints: settings.etcd_endpoints.0.clone(),
             },
             ControlEngine::Raft => ControlEndpoints::Remote {
-                masters: vec![address.to_owned()],
+                masters: founders(settings, address),
             },
         };
         Self {
@@ -112,22 +112,36 @@ impl Nodes {
         self.tasks.list()
     }
 
-    /// Where a node that joins finds the control store. With the built-in engine, every registered master.
+    /// Where a node that joins finds the control store. With the built-in engine, every registered master, and those that
+    /// began the cluster: some may be starting just now.
     #[must_use]
     pub fn join(&self) -> JoinAnswer {
         let control = match &self.control {
             ControlEndpoints::Etcd { .. } => self.control.clone(),
             ControlEndpoints::Remote { masters } => {
                 let snapshot = self.snapshot();
-                let registered: Vec<String> = snapshot
+                let mut known: Vec<String> = snapshot
                     .with_role(Role::Master)
                     .map(|member| member.address.clone())
                     .collect();
-                ControlEndpoints::Remote {
-                    masters: if registered.is_empty() { masters.clone() } else { registered },
+                for master in masters {
+                    if !known.contains(master) {
+                        known.push(master.clone());
+                    }
                 }
+                ControlEndpoints::Remote { masters: known }
             }
         };
         JoinAnswer { control }
     }
+}
+
+/// The masters that began the cluster, or this one.
+fn founders(settings: &Settings, address: &str) -> Vec<String> {
+    let initial = settings.initial_cluster().unwrap_or_default();
+    let mut known: Vec<String> = initial.into_iter().map(|member| member.address).collect();
+    if known.is_empty() {
+        known.push(address.to_owned());
+    }
+    known
 }

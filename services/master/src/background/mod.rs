@@ -2,4 +2,5 @@
 
 mod backups;
 mod events;
+pub(crate) mod ready;
 mod scheduler;

@@ -203,6 +203,6 @@ fn absent() -> ApiError {
     ApiError::not_found("there is no such key")
 }
 
-fn tag(revision: u64) -> HeaderValue {
+pub(super) fn tag(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }

@@ -1,5 +1,7 @@
 //! `POST /kv/_txn`: compare several keys, then write several, atomically.
 
+use std::time::Duration;
+
 use api::cache::Encoding;
 use api::{Key, Problem};
 use axum::Json;
@@ -14,7 +16,8 @@ use utoipa_axum::routes;
 use super::AppState;
 use super::cache_entry::from_text;
 use super::kv::{Item, MAX_VALUE_BYTES};
-use crate::app::kv::{shown, stored};
+use super::lifetime;
+use crate::app::kv::{Ttls, shown, stored};
 
 /// Most compares and most steps of one transaction, as in etcd.
 const MAX_STEPS: usize = 128;
@@ -69,6 +72,8 @@ enum Step {
         value: String,
         /// How `value` is written.
         encoding: Option<Encoding>,
+        /// Seconds to live; for ever when absent.
+        ttl: Option<u64>,
     },
     /// Remove a key.
     Delete {
@@ -109,12 +114,16 @@ async fn txn(State(app): State<AppState>, ApiJson(request): ApiJson<Request>) ->
             "a transaction has at most {MAX_STEPS} compares and {MAX_STEPS} steps in each branch"
         )));
     }
+    let ttls = Ttls {
+        then: ttls(&request.then)?,
+        otherwise: ttls(&request.otherwise)?,
+    };
     let txn = Txn {
         compares: request.compare.into_iter().map(compare).collect::<Result<_, _>>()?,
         then: request.then.into_iter().map(step).collect::<Result<_, _>>()?,
         otherwise: request.otherwise.into_iter().map(step).collect::<Result<_, _>>()?,
     };
-    let answer = app.kv.txn(txn).await?;
+    let answer = app.kv.txn(txn, ttls).await?;
     let revision = answer.revision;
     let results = answer
         .results
@@ -142,11 +151,23 @@ fn compare(condition: Condition) -> Result<Compare, ApiError> {
     }
 }
 
+fn ttls(steps: &[Step]) -> Result<Vec<(usize, Duration)>, ApiError> {
+    let wanted = steps.iter().enumerate().filter_map(|(place, step)| match step {
+        Step::Put { ttl: Some(ttl), .. } => Some((place, ttl)),
+        _ => None,
+    });
+    wanted
+        .map(|(place, ttl)| Ok((place, lifetime::ttl(&ttl.to_string())?)))
+        .collect()
+}
+
 fn step(step: Step) -> Result<Op, ApiError> {
     Ok(match step {
         Step::Get { key } => Op::Get { key: stored(&key) },
         Step::Delete { key } => Op::Delete { key: stored(&key) },
-        Step::Put { key, value, encoding } => {
+        Step::Put {
+            key, value, encoding, ..
+        } => {
             let value = from_text(value, encoding)?;
             if value.len() > MAX_VALUE_BYTES {
                 let detail = format!(

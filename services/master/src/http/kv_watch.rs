@@ -1,4 +1,7 @@
-//! `GET /kv/_watch`: changes as server-sent events.
+//! `GET /kv/_watch`: changes as server-sent events, in order, each once, without a gap, from wherever a client left off.
+//!
+//! Every event has an id to resume after. All changes of one transaction have one revision: the last of them has the plain
+//! revision as id, the n-th before it `revision.n`, so that a connection that breaks between them loses and repeats nothing.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,21 +9,25 @@ use std::time::Duration;
 use api::Problem;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::header::HeaderName;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use control::{Error, Event};
+use control::{Error, Event, Revision};
+use futures::stream::{iter, once};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
+use serde_json::json;
 use transport::{ApiError, ApiQuery};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::AppState;
 use super::kv::Item;
+use super::{AppState, params};
 use crate::app::kv::{PREFIX, shown};
 
 /// Silence after which a comment is sent, so that proxies and clients see the stream live.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(watch))
@@ -33,52 +40,142 @@ struct Options {
     /// Keys that begin with it; all when absent.
     #[serde(default)]
     prefix: String,
-    /// Revision to begin with, that one included; from now on when absent. `Last-Event-ID` does the same for the one after.
+    /// Revision to begin with, that one included; from now on when absent. The header `Last-Event-ID` goes before it.
     from: Option<u64>,
 }
 
-/// Watch changes. Events `put` (an item) and `delete` (`key`, `revision`) carry the revision as id; `compacted` says that
-/// the revision asked for is gone: list again.
-#[utoipa::path(get, operation_id = "kv_watch", path = "/kv/_watch", tag = "kv", params(Options), responses((status = 200, description = "text/event-stream"), (status = 409, body = Problem)))]
+/// Where a watch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Begin {
+    from: Revision,
+    /// Changes of that revision that the client has seen.
+    seen: usize,
+}
+
+/// Watch changes. `listening` comes first, with the `revision` after which all changes follow; then `put` (an item) and
+/// `delete` (`key`, `revision`). Send the last id as `Last-Event-ID` to resume. `compacted` ends the stream: what was asked
+/// for is no longer kept from there on; list again, then watch from the listing's revision + 1. `error` ends it too; resume.
+#[utoipa::path(get, operation_id = "kv_watch", path = "/kv/_watch", tag = "kv",
+    params(Options, ("Last-Event-ID" = Option<String>, Header, description = "Resume after this event")),
+    responses((status = 200, description = "text/event-stream"), (status = 400, body = Problem), (status = 503, body = Problem)))]
 async fn watch(
     State(app): State<AppState>,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, ApiError> {
-    let resumed = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse::<u64>().ok())
-        .map(|last| last + 1);
-    let changes = app.kv.watch(&options.prefix, resumed.or(options.from).unwrap_or(0)).await?;
-    let events = changes.flat_map(|item| {
-        futures::stream::iter(item.map_or_else(|error| vec![ended(&error)], |events| events.into_iter().map(sse).collect()))
-    });
+    let begin = match (params::header(&headers, &LAST_EVENT_ID)?, options.from) {
+        (Some(id), _) if !id.is_empty() => after(id)?,
+        (_, Some(from)) if from > 0 => Begin { from, seen: 0 },
+        // A revision from the start, so that a client can resume even before the first change.
+        _ => Begin {
+            from: app.kv.revision().await? + 1,
+            seen: 0,
+        },
+    };
+    let events = match app.kv.watch(&options.prefix, begin.from).await {
+        Ok(changes) => {
+            let mut seen = begin.seen;
+            let told = changes.flat_map(move |item| {
+                let skip = std::mem::take(&mut seen);
+                iter(match item {
+                    Ok(events) => told(events, begin.from, skip),
+                    Err(error) => vec![ended(&error)],
+                })
+            });
+            once(std::future::ready(listening(begin))).chain(told).boxed()
+        }
+        // In the stream, as when it is found later: not every engine knows it at once, and browsers see no other answers.
+        Err(error @ Error::Compacted { .. }) => once(std::future::ready(ended(&error))).boxed(),
+        Err(error) => return Err(error.into()),
+    };
     let until_stop = events.map(Ok).take_until(app.stop.clone().cancelled_owned());
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-fn sse(event: Event) -> SseEvent {
-    let revision = event.revision();
-    let (name, data) = match event {
-        Event::Put(pair) => ("put", serde_json::json!(Item::from(shown(pair)))),
-        Event::Delete { key, revision } => (
-            "delete",
-            serde_json::json!({ "key": &key[PREFIX.len()..], "revision": revision }),
-        ),
+/// Where a client goes on that has seen the event with this id.
+fn after(id: &str) -> Result<Begin, ApiError> {
+    let begin = match id.split_once('.') {
+        None => id
+            .parse::<u64>()
+            .ok()
+            .and_then(|revision| revision.checked_add(1))
+            .map(|from| Begin { from, seen: 0 }),
+        Some((revision, seen)) => revision
+            .parse()
+            .ok()
+            .zip(seen.parse().ok())
+            .map(|(from, seen)| Begin { from, seen }),
+    };
+    begin.ok_or_else(|| ApiError::invalid(format!("Last-Event-ID {id:?} is none that this API gave")))
+}
+
+fn listening(begin: Begin) -> SseEvent {
+    let revision = begin.from.saturating_sub(1);
+    let id = match begin.seen {
+        0 => revision.to_string(),
+        seen => format!("{}.{seen}", begin.from),
     };
     SseEvent::default()
-        .id(revision.to_string())
-        .event(name)
-        .data(data.to_string())
+        .id(id)
+        .event("listening")
+        .data(json!({ "revision": revision }).to_string())
+}
+
+/// Events of whole revisions; of revision `from` the first `skip` were told before.
+fn told(events: Vec<Event>, from: Revision, skip: usize) -> Vec<SseEvent> {
+    let mut told = Vec::with_capacity(events.len());
+    let mut rest = events.into_iter().peekable();
+    let (mut of, mut count) = (0, 0);
+    while let Some(event) = rest.next() {
+        let revision = event.revision();
+        if revision != of {
+            (of, count) = (revision, 0);
+        }
+        count += 1;
+        let is_last = rest.peek().is_none_or(|next| next.revision() != revision);
+        if revision == from && count <= skip {
+            continue;
+        }
+        let id = if is_last {
+            revision.to_string()
+        } else {
+            format!("{revision}.{count}")
+        };
+        told.push(sse(event, id));
+    }
+    told
+}
+
+fn sse(event: Event, id: String) -> SseEvent {
+    let (name, data) = match event {
+        Event::Put(pair) => ("put", json!(Item::from(shown(pair)))),
+        Event::Delete { key, revision } => ("delete", json!({ "key": &key[PREFIX.len()..], "revision": revision })),
+    };
+    SseEvent::default().id(id).event(name).data(data.to_string())
 }
 
 fn ended(error: &Error) -> SseEvent {
-    let name = if matches!(error, Error::Compacted { .. }) {
-        "compacted"
-    } else {
-        "error"
+    let detail = error.to_string();
+    let (name, data) = match error {
+        Error::Compacted { requested, oldest } => (
+            "compacted",
+            json!({ "detail": detail, "requested": requested, "oldest": oldest }),
+        ),
+        _ => ("error", json!({ "detail": detail })),
     };
-    SseEvent::default()
-        .event(name)
-        .data(serde_json::json!({ "detail": error.to_string() }).to_string())
+    SseEvent::default().event(name).data(data.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_say_where_to_go_on() {
+        assert_eq!(after("17").unwrap(), Begin { from: 18, seen: 0 });
+        assert_eq!(after("17.2").unwrap(), Begin { from: 17, seen: 2 });
+        for wrong in ["", "x", "-1", "1.", ".1", "1.2.3", "18446744073709551615", "1e3"] {
+            assert!(after(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -7,6 +7,8 @@ mod cache_entry;
 mod cache_load;
 mod cache_prefix;
 mod cache_query;
+mod cluster;
+mod cluster_snapshot;
 mod events;
 mod internal_cluster;
 mod internal_jobs;

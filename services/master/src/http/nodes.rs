@@ -3,10 +3,13 @@
 use api::cache::NodeStatus;
 use api::headers;
 use api::member::{Member, Phase};
+use api::raft::{AddMember, StoreMember};
 use api::{ErrorCode, Problem};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use cluster::JoinAnswer;
 use lifecycle::TaskStatus;
 use serde::Serialize;
@@ -113,13 +116,19 @@ async fn list(State(app): State<AppState>) -> Json<Nodes> {
     })
 }
 
-/// Tells a node that joins where the control store is; wants the cluster token.
+/// Tells a node that joins where the control store is. With a body, makes a place among the masters of the built-in control
+/// store instead. Wants the cluster token.
 #[utoipa::path(post, operation_id = "cluster_join", path = "/cluster/join", tag = "operations", params(("x-cluster-token" = String, Header)),
-    responses((status = 200, description = "Where the control store is"), (status = 401, body = Problem)))]
-async fn join(State(app): State<AppState>, headers: HeaderMap) -> Result<Json<JoinAnswer>, ApiError> {
+    request_body(content = Option<AddMember>, description = "Nothing, or the master to make a place for"),
+    responses((status = 200, description = "Where the control store is"), (status = 201, body = StoreMember, description = "The place of the new member"),
+        (status = 401, body = Problem), (status = 409, body = Problem, description = "Name or address are taken, or another change is under way")))]
+async fn join(State(app): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     if !app.is_cluster_token(headers.get(headers::CLUSTER_TOKEN).map_or(&[], |sent| sent.as_bytes())) {
         let detail = "joining wants the header X-Cluster-Token with the CLUSTER_TOKEN of this cluster";
         return Err(ApiError::new(ErrorCode::Unauthenticated, detail));
     }
-    Ok(Json(app.nodes.join()))
+    match super::cluster::optional(body).await? {
+        Some(wanted) => super::cluster::add(&app, wanted).await,
+        None => Ok(Json::<JoinAnswer>(app.nodes.join()).into_response()),
+    }
 }

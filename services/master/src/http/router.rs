@@ -10,8 +10,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    AppState, backups, cache, cache_batch, cache_prefix, cache_query, events, internal_cluster, internal_jobs, jobs, kv, kv_txn,
-    kv_watch, namespaces, nodes, ring,
+    AppState, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, events, internal_cluster,
+    internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
 };
 
 /// The document the handlers are collected into.
@@ -41,6 +41,8 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(kv_watch::routes())
         .merge(jobs::routes())
         .merge(nodes::routes())
+        .merge(cluster::routes())
+        .merge(cluster_snapshot::routes())
         .merge(ring::routes())
         .merge(backups::routes())
         .split_for_parts();

@@ -18,6 +18,7 @@ use crate::Settings;
 use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
+use crate::app::cluster::Cluster;
 use crate::app::events::Events;
 use crate::app::jobs::{Dependencies, Jobs};
 use crate::app::kv::Kv;
@@ -28,6 +29,7 @@ use crate::app::ring::Ring;
 /// What differs between tests.
 pub(in crate::http) struct Parts {
     pub(in crate::http) store: Arc<dyn ControlStore>,
+    pub(in crate::http) cluster: Cluster,
     pub(in crate::http) view: Arc<View>,
     pub(in crate::http) leadership: watch::Receiver<LeaderState>,
     pub(in crate::http) peers: PeerClient,
@@ -44,6 +46,7 @@ pub(in crate::http) struct Parts {
 pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
     let Parts {
         store,
+        cluster,
         view,
         leadership,
         peers,
@@ -80,9 +83,10 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
         }),
         nodes: Nodes::new(auxiliaries.clone(), tasks, name, &Settings::default(), &address),
         auxiliaries,
+        cluster,
         max_value_bytes: 1024,
         max_load_wait: Duration::from_secs(9),
-        cluster_token: settings::Secret::default(),
+        cluster_token: settings::Secret::new("secret"),
         stop,
     })
 }

@@ -63,6 +63,16 @@ async fn document_has_every_public_route() {
         ("/backup", &["post"]),
         ("/backups", &["get"]),
         ("/restore", &["post"]),
+        ("/kv/{key}", &["get", "put", "delete"]),
+        ("/kv", &["get"]),
+        ("/kv/_txn", &["post"]),
+        ("/kv/_watch", &["get"]),
+        ("/cluster/join", &["post"]),
+        ("/cluster/members", &["get"]),
+        ("/cluster/members/{name}", &["delete"]),
+        ("/cluster/status", &["get"]),
+        ("/cluster/transfer-leader", &["post"]),
+        ("/cluster/snapshot", &["get"]),
     ] {
         for method in methods {
             assert!(document["paths"][path][method].is_object(), "{method} {path}");

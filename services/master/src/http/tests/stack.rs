@@ -20,6 +20,7 @@ use transport::server::Readiness;
 use super::auxiliary::{Auxiliary, Wires};
 use super::{Answer, Parts, Store, app, eventually};
 use crate::app::App;
+use crate::app::cluster::Cluster;
 use crate::http;
 
 /// A master whose auxiliaries form a stable ring.
@@ -53,6 +54,7 @@ impl Stack {
         let (leadership, led) = watch::channel(LeaderState::Following { leader: None });
         let app = app(Parts {
             store: Arc::clone(&store.store),
+            cluster: Cluster::Raft(Arc::clone(&store.raft)),
             view: Arc::clone(&view),
             leadership: led,
             peers: PeerClient::new("secret", PeerPolicy::default(), &registry),

@@ -15,14 +15,19 @@ use tower::ServiceExt;
 /// The control store of a cluster, on disk.
 pub(in crate::http) struct Store {
     pub(in crate::http) store: Arc<dyn ControlStore>,
+    pub(in crate::http) raft: Arc<RaftStore>,
     _dir: TempDir,
 }
 
 impl Store {
     pub(in crate::http) async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = RaftStore::open(RaftOptions::new(dir.path(), 1)).await.unwrap();
-        Self { store, _dir: dir }
+        let raft = RaftStore::open(RaftOptions::new(dir.path(), "m1")).await.unwrap();
+        Self {
+            store: Arc::clone(&raft) as Arc<dyn ControlStore>,
+            raft,
+            _dir: dir,
+        }
     }
 }
 

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     async fn store(dir: &tempfile::TempDir) -> Arc<dyn ControlStore> {
-        RaftStore::open(RaftOptions::new(dir.path(), 1)).await.unwrap()
+        RaftStore::open(RaftOptions::new(dir.path(), "m1")).await.unwrap()
     }
 
     async fn next_term(store: &Arc<dyn ControlStore>) -> Ledger {

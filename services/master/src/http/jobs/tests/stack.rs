@@ -16,6 +16,7 @@ use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{Readiness, serve};
 
+use crate::app::cluster::Cluster;
 use crate::http;
 pub(super) use crate::http::tests::{Answer, Store, eventually};
 use crate::http::tests::{Parts, app};
@@ -54,6 +55,7 @@ impl Master {
         let stop = tasks.token().clone();
         let app = app(Parts {
             store: Arc::clone(&store.store),
+            cluster: Cluster::Raft(Arc::clone(&store.raft)),
             view,
             leadership: leadership.subscribe(),
             cache_peers: Arc::new(FramePeers(FrameClient::new(peers.clone()))),

@@ -1,0 +1,100 @@
+//! Both listeners, answering from the first moment: masters of the built-in engine wait for one another before they can
+//! start, and clients that come too early are told so at once.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use lifecycle::Tasks;
+use parking_lot::Mutex;
+use telemetry::Registry;
+use tokio::net::TcpListener;
+use transport::ApiError;
+use transport::server::{HttpMetrics, Layers, Readiness, Routes, operations, serve};
+
+use crate::Settings;
+
+/// Private calls may be slow on purpose (long polls, watches, shuffles): their callers have deadlines.
+const PRIVATE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest body of a request: a batch, or a report with a plan.
+const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// Two listeners whose routes change when the master has started.
+pub(super) struct Doors {
+    public: Routes,
+    private: Routes,
+    metrics: HttpMetrics,
+    registry: Registry,
+    readiness: Readiness,
+    token: settings::Secret,
+    request_timeout: Duration,
+    max_in_flight: usize,
+}
+
+impl Doors {
+    /// Listens: says whether the master is ready, and 503 to everything else.
+    pub(super) fn open(
+        settings: &Settings,
+        (public, private): (TcpListener, TcpListener),
+        registry: &Registry,
+        readiness: &Readiness,
+        tasks: &Tasks,
+    ) -> Self {
+        let doors = Self {
+            public: Routes::new(Router::new()),
+            private: Routes::new(Router::new()),
+            metrics: HttpMetrics::new(registry),
+            registry: registry.clone(),
+            readiness: readiness.clone(),
+            token: settings.cluster_token.clone(),
+            request_timeout: settings.request_timeout.0,
+            max_in_flight: settings.max_in_flight,
+        };
+        doors.begin(Router::new());
+        spawn(tasks, "private-listener", private, doors.private.clone());
+        spawn(tasks, "public-listener", public, doors.public.clone());
+        doors
+    }
+
+    /// What is answered while the master starts: `early` on the private listener.
+    pub(super) fn begin(&self, early: Router) {
+        self.set_private(early.merge(self.starting()));
+        self.set_public(self.starting());
+    }
+
+    /// From now on the public listener answers these.
+    pub(super) fn set_public(&self, router: Router) {
+        let layers = Layers::new(self.metrics.clone(), self.request_timeout, MAX_BODY_BYTES, self.max_in_flight);
+        self.public.replace(layers.around(router));
+    }
+
+    /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.
+    pub(super) fn set_private(&self, router: Router) {
+        let layers = Layers::new(self.metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, self.max_in_flight);
+        self.private.replace(layers.private(self.token.expose()).around(router));
+    }
+
+    fn starting(&self) -> Router {
+        let readiness = self.readiness.clone();
+        let refuse = || async move {
+            let reason = readiness.trouble().filter(|reason| reason != "starting");
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            ApiError::unavailable(format!("this master is starting{reason}"))
+        };
+        operations(self.registry.clone(), self.readiness.clone())
+            .route("/", any(refuse.clone()))
+            .route("/{*path}", any(refuse))
+    }
+}
+
+fn spawn(tasks: &Tasks, name: &'static str, listener: TcpListener, routes: Routes) {
+    let listener = Mutex::new(Some(listener));
+    tasks.supervise(name, move |stop| {
+        let (listener, routes) = (listener.lock().take(), routes.clone());
+        async move {
+            if let Some(listener) = listener {
+                serve(listener, routes, stop).await;
+            }
+        }
+    });
+}

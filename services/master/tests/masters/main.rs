@@ -1,0 +1,10 @@
+//! Several masters that keep the control store themselves, whole and in one process, asked over HTTP.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests themselves do")]
+
+mod configs;
+mod formation;
+mod majority;
+mod membership;
+mod restore;
+mod support;
