@@ -4,7 +4,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use settings::HumanDuration;
 
 use crate::client::{DEFAULT_ENDPOINT, Endpoint};
-use crate::commands::{BackupCommand, CacheCommand, CompletionsArgs, JobsCommand, KvCommand, NodesArgs, RestoreArgs, RingArgs};
+use crate::commands::{
+    BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, JobsCommand, KvCommand, NodesArgs, RestoreArgs, RingArgs,
+};
 use crate::exit;
 
 /// One stack for caching, key-value storage and data processing.
@@ -21,9 +23,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Address of the public API; several are tried in order when one cannot be reached.
+    /// Address of the public API of any master. Of several, another is asked when one cannot be reached or cannot do it now.
     #[arg(
         long = "endpoint",
+        visible_alias = "server",
         env = "ELASTICORE_ENDPOINT",
         value_name = "URL",
         default_value = DEFAULT_ENDPOINT,
@@ -68,6 +71,9 @@ pub(crate) enum Command {
     Jobs(JobsCommand),
     /// The nodes of the cluster; taking one out of the ring.
     Nodes(NodesArgs),
+    /// The members of the control store: list, add, remove, hand over, save and restore.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Which auxiliaries own a key of the cache, or all keys.
     Ring(RingArgs),
     /// Backups of the cache.
@@ -145,6 +151,11 @@ mod tests {
             &["elasticore", "jobs", "submit", "select 1", "-f", "q.sql"],
             &["elasticore", "jobs", "submit", "select 1", "--format", "xml"],
             &["elasticore", "jobs", "submit", "select 1", "-t", "=x.csv"],
+            &["elasticore", "cluster", "add", "master-4"],
+            &["elasticore", "cluster", "remove"],
+            &["elasticore", "cluster", "snapshot"],
+            &["elasticore", "cluster", "restore", "f"],
+            &["elasticore", "cluster", "restore", "f", "--raft-dir", "d"],
             &["elasticore", "frobnicate"],
         ] {
             let error = Cli::try_parse_from(wrong).expect_err(&wrong.join(" "));

@@ -1,13 +1,15 @@
 //! A client of the public HTTP API. Only this module knows the HTTP library.
 //!
 //! Addresses are tried in order, and the next one only when the request was certainly not executed: it could not be
-//! connected to, or answered so. A request whose outcome is unknown is never sent twice.
+//! connected to, or answered so. A write whose outcome is unknown is never sent twice.
 
 mod answer;
 mod endpoint;
 mod error;
 mod request;
+mod rounds;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
@@ -27,6 +29,8 @@ pub(crate) struct Client {
     endpoints: Vec<Endpoint>,
     timeout: Duration,
     verbose: bool,
+    /// Who answered last; clones share it.
+    last: Arc<Mutex<Option<Endpoint>>>,
 }
 
 impl Client {
@@ -55,6 +59,7 @@ impl Client {
             endpoints,
             timeout,
             verbose,
+            last: Arc::default(),
         })
     }
 
@@ -63,30 +68,28 @@ impl Client {
         self.timeout
     }
 
-    /// Sends a request and waits for the head of its answer.
-    ///
-    /// # Errors
-    /// When no address can be reached, none answers in time, or the answer is a problem.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        let mut tried = Vec::new();
-        for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let is_last = at + 1 == self.endpoints.len();
-            match self.attempt(endpoint, request).await {
-                Err(Error::Unreachable { tried: failures }) => tried.extend(failures),
-                Err(Error::Refused(problem)) if !is_last && problem.code.is_retryable() => {
-                    self.say(|| format!("* {endpoint}: {}; trying the next address", problem.detail));
-                }
-                outcome => return outcome,
+    /// All addresses, the one that answered last before the others.
+    fn in_turn(&self) -> Vec<Endpoint> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut turn: Vec<Endpoint> = last.into_iter().collect();
+        for endpoint in &self.endpoints {
+            if !turn.contains(endpoint) {
+                turn.push(endpoint.clone());
             }
         }
-        Err(Error::Unreachable { tried })
+        turn
     }
 
-    async fn attempt(&self, endpoint: &Endpoint, request: &Request) -> Result<Answer, Error> {
-        let url = request.url(endpoint);
+    /// Remembers who answered.
+    fn answered(&self, endpoint: Endpoint) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+    }
+
+    /// Asks one address once, whatever it answers.
+    async fn attempt(&self, endpoint: &Endpoint, url: &str, request: &Request) -> Result<Answer, Error> {
         self.say(|| format!("> {} {url}", request.method()));
         let started = Instant::now();
-        let sent = tokio::time::timeout(self.timeout, request.build(&self.http, &url).send()).await;
+        let sent = tokio::time::timeout(self.timeout, request.build(&self.http, url).send()).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => {
@@ -114,7 +117,7 @@ impl Client {
             let id = answer.header(api::headers::REQUEST_ID).unwrap_or("none");
             format!("< {} in {:?}, X-Request-Id: {id}", answer.status(), started.elapsed())
         });
-        answer.into_success().await
+        Ok(answer)
     }
 
     fn say(&self, text: impl FnOnce() -> String) {

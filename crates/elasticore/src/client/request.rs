@@ -81,6 +81,11 @@ impl Request {
             .body(serde_json::to_vec(value)?.into()))
     }
 
+    /// Whether sending it twice cannot do anything twice.
+    pub(super) fn only_reads(&self) -> bool {
+        self.method == Method::GET
+    }
+
     pub(super) const fn method(&self) -> &Method {
         &self.method
     }

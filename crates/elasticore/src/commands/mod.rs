@@ -2,6 +2,7 @@
 
 mod backup;
 mod cache;
+mod cluster;
 mod completions;
 mod jobs;
 mod kv;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
+pub(crate) use cluster::ClusterCommand;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use jobs::JobsCommand;
 pub(crate) use kv::KvCommand;
@@ -30,6 +32,7 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Kv(command) => kv::run(command, &client, output).await,
         Command::Jobs(command) => jobs::run(command, &client, output).await,
+        Command::Cluster(command) => cluster::run(command, &client, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, &client, output).await,
         Command::Backup(command) => backup::run(command, &client, output).await,
         Command::Restore(arguments) => backup::restore(arguments, &client, output).await,

@@ -3,6 +3,9 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement};
 
+/// Width below which a terminal's word is not taken for its width.
+const NARROW: u16 = 20;
+
 /// What a cell's colour says; never the only thing that says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tint {
@@ -102,6 +105,9 @@ impl Table {
         }
         if let Some(width) = width {
             table.set_width(width);
+        } else if table.width().is_some_and(|width| width < NARROW) {
+            // A terminal that does not know its width says 0; so narrow a table could not be read anyway.
+            table.set_content_arrangement(ContentArrangement::Disabled);
         }
         let header = |name: &String| {
             let cell = comfy_table::Cell::new(printable(name));

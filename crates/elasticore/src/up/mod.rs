@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Resul
     let level = match global.verbose {
         // The Raft library warns of what is usual, such as answers nobody waits for any more.
         0 => "warn,openraft=error",
-        1 => "info,openraft=warn",
+        1 => "info,openraft=error",
         _ => "debug,openraft=info,hyper_util=info",
     };
     telemetry::init_logs(LogFormat::Text, level);

@@ -6,6 +6,7 @@
 
 mod backup;
 mod cache;
+mod cluster;
 mod fake;
 mod general;
 mod jobs;
