@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-eviction load-test clean
+.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-kv bench-eviction soak-kv check-history load-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,18 @@ sample-data: ## TPC-H at scale 0.01 in ./data/sample: CSV, Parquet, NDJSON
 bench-cache: ## the cache through NGINX against NGINX alone and Redis, in turns; about 12 minutes
 	@bench/cache
 
+bench-kv: ## the key-value store of three masters against three servers of etcd; about 10 minutes, after a release build
+	@bench/kv
+
 bench-eviction: ## hit ratios and cost of the eviction policies on synthetic traces; seconds, after a release build
 	@$(IN_ENV) cargo run --locked --release -p store --example eviction -- docs/performance.md
+
+soak-kv: ## the key-value store under faults: 200 histories on both engines, each judged, as root (JOBS=6 at once; SOAK="--histories 20 --fault kill")
+	@$(IN_ENV) cargo build --locked --workspace --all-features --bins --example soak_kv
+	@$(IN_ENV) "$$CARGO_TARGET_DIR/debug/examples/soak_kv" --jobs $(or $(JOBS),1) $(SOAK)
+
+check-history: ## judges a recorded history again: make check-history FILE=data/soak-kv/….ndjson
+	@$(IN_ENV) cargo run --locked -p histories --example check_history -- $(FILE)
 
 load-test: ## Locust against http://localhost:8081 (options: load_test/run_test.sh --help)
 	@load_test/run_test.sh --headless

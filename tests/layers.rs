@@ -27,6 +27,7 @@ const RULES: &[Rule] = &[
         homes: &[
             "crates/transport/",
             "crates/control/src/server",
+            "crates/control/src/raft/serve/routes",
             "services/auxiliary/src/http",
             "services/worker/src/http",
             "services/master/src/http",
@@ -39,7 +40,12 @@ const RULES: &[Rule] = &[
     Rule {
         word: "reqwest",
         binds: everywhere,
-        homes: &["crates/transport/src/peer", "crates/elasticore/src/client", "tests/"],
+        homes: &[
+            "crates/transport/src/peer",
+            "crates/elasticore/src/client",
+            "crates/histories/src/target/http",
+            "tests/",
+        ],
         because: "every call to a peer goes through one client, with its deadline, retries and breaker",
     },
     Rule {

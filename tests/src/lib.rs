@@ -23,6 +23,7 @@ mod relay;
 mod ring;
 pub mod sample;
 mod sandbox;
+pub mod soak;
 mod wait;
 pub mod workload;
 

@@ -5,16 +5,20 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 /// Set to 1 where there are no namespaces to be had: tests that need them are left out then.
 const SKIP: &str = "ELASTICORE_SKIP_NETNS";
 /// Where daemons and their tools live, which is not on every user's path.
 const SBIN: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/// Namespaces of one test process.
+/// Networks this process has made so far. Locked while one is made, so that no two take the same addresses.
+static MADE: Mutex<u32> = Mutex::new(0);
+
+/// Namespaces that hang together; a process may have several such networks.
 #[derive(Debug)]
 pub struct Network {
-    /// Begins the name of everything here.
+    /// Begins the name of everything here, and names this process.
     prefix: String,
     /// The first three numbers of all addresses. RFC 2544: addresses of 198.18.0.0/15 are nobody's.
     subnet: String,
@@ -43,13 +47,10 @@ impl Network {
     /// When it cannot be made.
     #[must_use]
     pub fn new() -> Self {
-        let process = std::process::id();
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         remove_leftovers();
-        let network = Self {
-            prefix: format!("ec{process}"),
-            subnet: format!("198.{}.{}", 18 + process / 256 % 2, process % 256),
-            places: Vec::new(),
-        };
+        let network = Self::claim(*made);
+        *made += 1;
         let (hub, outer) = (network.hub(), network.outer());
         ip(&format!("netns add {hub}"));
         ip(&format!("-n {hub} link add bridge type bridge"));
@@ -60,6 +61,23 @@ impl Network {
         ip(&format!("addr add {}/24 dev {outer}", network.host()));
         ip(&format!("link set {outer} up"));
         network
+    }
+
+    /// A name and addresses that nobody else has.
+    fn claim(number: u32) -> Self {
+        let (process, taken) = (std::process::id(), subnets());
+        let first = process.wrapping_mul(31).wrapping_add(number);
+        let subnet = (0..512).map(|step| {
+            let place = first.wrapping_add(step) % 512;
+            format!("198.{}.{}", 18 + place / 256, place % 256)
+        });
+        let subnet = subnet.into_iter().find(|subnet| !taken.contains(&format!(" {subnet}.1/")));
+        Self {
+            // Short: a device's name has 15 letters at most.
+            prefix: format!("ec{process}n{}", number % 1000),
+            subnet: subnet.expect("one of 512 subnets is free"),
+            places: Vec::new(),
+        }
     }
 
     /// This machine's own address in it.
@@ -97,10 +115,17 @@ impl Network {
     /// # Panics
     /// When the rules cannot be set.
     pub fn part(&self, one: &Place, other: &Place) {
-        for (here, there) in [(one, other), (other, one)] {
-            let rule = format!("iptables -w -A INPUT -s {} -j DROP", there.address);
-            ip(&format!("netns exec {} {rule}", here.namespace));
-        }
+        self.silence(one, other);
+        self.silence(other, one);
+    }
+
+    /// From now on every packet that one node sends to another is dropped, in silence; the other way they still come.
+    ///
+    /// # Panics
+    /// When the rule cannot be set.
+    pub fn silence(&self, from: &Place, to: &Place) {
+        let rule = format!("iptables -w -A INPUT -s {} -j DROP", from.address);
+        ip(&format!("netns exec {} {rule}", to.namespace));
     }
 
     /// Joins all that was parted.
@@ -179,11 +204,19 @@ fn remove(prefix: &str) {
 fn remove_leftovers() {
     for namespace in namespaces() {
         let prefix = namespace.split('-').next().unwrap_or_default();
-        let process = prefix.strip_prefix("ec").and_then(|process| process.parse::<u32>().ok());
+        let process = prefix
+            .strip_prefix("ec")
+            .and_then(|rest| rest.split('n').next()?.parse::<u32>().ok());
         if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
             remove(prefix);
         }
     }
+}
+
+/// The addresses of this machine, as text.
+fn subnets() -> String {
+    let addresses = attempt("-4 -o addr show").map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    addresses.unwrap_or_default()
 }
 
 fn namespaces() -> Vec<String> {
@@ -209,6 +242,20 @@ mod tests {
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stderr).contains("refused")
+    }
+
+    #[test]
+    fn networks_of_one_process_have_nothing_in_common() {
+        if Network::is_left_out() {
+            return;
+        }
+        let (mut network, mut other) = (Network::new(), Network::new());
+        let (place, foreign) = (network.add(), other.add());
+        assert_ne!(place.namespace, foreign.namespace);
+        assert_ne!(network.host(), other.host());
+        let more = network.add();
+        drop(other);
+        assert!(reaches(&place, &more), "a network went with another one");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The examples of `docs/api-cache.md` work, and answer what is written behind them.
+//! The examples of `docs/api-cache.md` and `docs/api-kv.md` work, and answer what is written behind them.
 //!
 //! Behind the `#` of a `curl` stands its status and, after commas, headers (`X-Cache: HIT`), pieces of the body, or a JSON object
 //! whose members the body must have.
@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use super::up::{Up, banner, interrupt};
 
-const DOCUMENT: &str = include_str!("../../docs/api-cache.md");
+const CACHE: &str = include_str!("../../docs/api-cache.md");
+const KV: &str = include_str!("../../docs/api-kv.md");
 /// What `curl` is in an example: answers are kept beside being printed, under the number of the example.
 const CURL: &str = r#"curl() { command curl -sS -m "$LIMIT" -D "$ANSWERS/$EXAMPLE.head" "$@" | tee "$ANSWERS/$EXAMPLE.body"; }"#;
 
@@ -144,15 +145,15 @@ fn has(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn examples_of_the_cache_api_answer_what_is_stated() {
+/// Runs all examples of a document against a stack of their own.
+async fn examples_answer_what_is_stated(document: &str) {
     let up = Up::new();
     let mut process = up.start(1);
     banner(&mut process).await;
     let api = format!("http://{}", up.address());
     let mut wrong = Vec::new();
     let mut examples = 0;
-    for block in blocks(DOCUMENT) {
+    for block in blocks(document) {
         let answers = TempDir::new().unwrap();
         block.run(&api, answers.path());
         for (at, example) in block.examples().iter().enumerate() {
@@ -172,8 +173,18 @@ async fn examples_of_the_cache_api_answer_what_is_stated() {
         wrong.len(),
         wrong.join("\n")
     );
-    assert_eq!(examples, DOCUMENT.matches("curl ").count(), "none is overlooked");
+    assert_eq!(examples, document.matches("curl ").count(), "none is overlooked");
     interrupt(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_of_the_cache_api_answer_what_is_stated() {
+    examples_answer_what_is_stated(CACHE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_of_the_kv_api_answer_what_is_stated() {
+    examples_answer_what_is_stated(KV).await;
 }
 
 #[test]

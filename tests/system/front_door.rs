@@ -27,6 +27,11 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/nodes", &["get"]),
     ("/ring", &["get"]),
     ("/cluster/join", &["post"]),
+    ("/cluster/members", &["get"]),
+    ("/cluster/members/{name}", &["delete"]),
+    ("/cluster/status", &["get"]),
+    ("/cluster/transfer-leader", &["post"]),
+    ("/cluster/snapshot", &["get"]),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,24 +96,24 @@ pub(super) async fn tells_watchers(api: &Api) {
     api.delete("/kv/watched%2F0").await.expect(204);
     let heard = tokio::time::timeout(Duration::from_secs(20), async {
         let mut text = String::new();
-        while text.matches("\n\n").count() - text.matches(":\n\n").count() < 3 {
+        while text.matches("\n\n").count() - text.matches(":\n\n").count() < 4 {
             text.push_str(&String::from_utf8_lossy(&events.next().await.unwrap().unwrap()));
         }
         text
     });
     let heard = heard.await.expect("three events arrive, each at once");
     let names: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
-    assert_eq!(names, ["put", "put", "delete"], "{heard}");
+    assert_eq!(names, ["listening", "put", "put", "delete"], "{heard}");
     let data: Vec<Value> = heard
         .lines()
         .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
         .collect();
-    assert_eq!((&data[0]["key"], &data[0]["value"]), (&json!("watched/0"), &json!("before")));
-    assert_eq!((&data[1]["key"], &data[1]["value"]), (&json!("watched/1"), &json!("live")));
-    assert_eq!(data[2]["key"], "watched/0");
+    assert_eq!((&data[1]["key"], &data[1]["value"]), (&json!("watched/0"), &json!("before")));
+    assert_eq!((&data[2]["key"], &data[2]["value"]), (&json!("watched/1"), &json!("live")));
+    assert_eq!(data[3]["key"], "watched/0");
     let ids: Vec<u64> = heard
         .lines()
         .filter_map(|line| line.strip_prefix("id: ")?.parse().ok())
         .collect();
-    assert!(ids.len() == 3 && ids.is_sorted() && ids[0] == revision, "{heard}");
+    assert!(ids.len() == 4 && ids.is_sorted() && ids[1] == revision, "{heard}");
 }
