@@ -2,7 +2,7 @@
 //! have told them that.
 //!
 //! A [`workload`] drives clients at a [`target`] (masters over HTTP, or a control store in this process) and records a
-//! [`history`]. [`judge`] is a pure function of that record, so any history on disk can be judged again:
+//! [`history`]. [`judge()`] is a pure function of that record, so any history on disk can be judged again:
 //! - [`linearizability`]: an order of the operations exists that real time and the sequential [`model`] allow (WGL);
 //! - [`provenance`]: nothing was read that nobody wrote, or whose write was refused;
 //! - [`revisions`]: revisions grow in real time, and name one write each;

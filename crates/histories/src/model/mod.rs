@@ -1,6 +1,6 @@
 //! What the store is when one client uses it at a time. Short enough to be believed by reading.
 //!
-//! [`cell`] is one key: a register, a compare-and-swap register, a list that grows by compare-and-swap. [`Store`] is several
+//! `cell` is one key: a register, a compare-and-swap register, a list that grows by compare-and-swap. [`Store`] is several
 //! of them, with transactions.
 
 mod cell;
