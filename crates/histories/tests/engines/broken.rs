@@ -24,9 +24,9 @@ enum Fault {
     BlindSwaps,
     /// A write is executed and called refused.
     FalseRefusals,
-    /// A change is not shown to watchers.
+    /// A change is not shown to watchers. Transactions are: with one the run says where it ends.
     MissedChanges,
-    /// A write that nobody heard of is executed twice, the second time late.
+    /// A write that nobody heard of is executed twice, the second time after it was read and replaced.
     Replays,
 }
 
@@ -36,8 +36,17 @@ struct State {
     before: BTreeMap<String, Option<(Value, u64)>>,
     revision: u64,
     log: Vec<Vec<Change>>,
-    replays: Vec<(u64, Op)>,
+    replays: Vec<Replay>,
     asked: u64,
+}
+
+/// A write to be executed once more.
+#[derive(Debug)]
+struct Replay {
+    key: String,
+    value: Value,
+    /// Somebody has read it, so that nobody can take it for a write that happened late.
+    was_read: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +79,19 @@ impl State {
             whole: false,
             resume: None,
         });
+    }
+
+    /// Called before a key is read: a write that was read and is no longer there comes back.
+    fn replay(&mut self, key: &str) {
+        let held = self.keys.get(key).map(|(value, _)| value.clone());
+        for replay in self.replays.iter_mut().filter(|replay| replay.key == key) {
+            replay.was_read |= held.as_ref() == Some(&replay.value);
+        }
+        let due = |replay: &mut Replay| replay.key == key && replay.was_read && held.as_ref() != Some(&replay.value);
+        let due: Vec<_> = self.replays.extract_if(.., due).collect();
+        for Replay { key, value, .. } in due {
+            self.execute(&Op::Write { key, value }, Fault::None);
+        }
     }
 
     fn commit(&mut self, changes: Vec<Change>, shows: bool) {
@@ -153,7 +175,7 @@ impl State {
                 }
             }
         };
-        self.commit(changes, !broken(Fault::MissedChanges));
+        self.commit(changes, !broken(Fault::MissedChanges) || matches!(op, Op::Txn { .. }));
         answer
     }
 }
@@ -169,14 +191,18 @@ impl Target for Broken {
         state.asked += 1;
         let asked = state.asked;
         let now = if asked.is_multiple_of(20) { self.fault } else { Fault::None };
-        if let Some((_, op)) = state.replays.pop_if(|(due, _)| *due <= asked) {
-            state.execute(&op, Fault::None);
+        if let Op::Read { key, .. } = op {
+            state.replay(key);
         }
         let answer = state.execute(op, now);
         match (now, op) {
             (Fault::FalseRefusals, Op::Write { .. } | Op::Cas { .. }) => Outcome::NotExecuted("refused".to_owned()),
-            (Fault::Replays, Op::Write { .. }) => {
-                state.replays.push((asked + 15, op.clone()));
+            (Fault::Replays, Op::Write { key, value }) => {
+                state.replays.push(Replay {
+                    key: key.clone(),
+                    value: value.clone(),
+                    was_read: false,
+                });
                 Outcome::Unknown("no answer".to_owned())
             }
             _ => Outcome::Done(answer),
