@@ -34,6 +34,36 @@ pub struct JobSpec {
     /// Attempts of each task, 1 to 10; 4 unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
+    /// Seconds to keep the job and its result after its end; the cluster's `RESULT_TTL` unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_ttl: Option<u64>,
+    /// Where the rows go; without it they are the job's result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputSpec>,
+}
+
+/// A dataset that a job writes, as Parquet. It appears, whole, with the end of the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// Its name.
+    pub dataset: String,
+    /// What happens to one of that name.
+    #[serde(default)]
+    pub mode: OutputMode,
+}
+
+/// What a job does to a dataset that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputMode {
+    /// Refuses: the job fails.
+    #[default]
+    Create,
+    /// Takes its place.
+    Replace,
+    /// Adds files to it.
+    Append,
 }
 
 /// Kinds of jobs.
@@ -45,12 +75,17 @@ pub enum JobKind {
     Sql,
 }
 
-/// Where a table's rows are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Where a table's rows are: `uri` or `dataset`, one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableSpec {
-    /// `file:///path/to/file` or `file:///path/to/directory/`, under the workers' `DATA_DIRS`.
-    pub uri: String,
+    /// `file:///path` (a file, a directory, or a glob) under the workers' `DATA_DIRS`; `http://`, `https://` and `s3://` where the
+    /// operator allows the host or bucket; `kv:prefix` for the keys under a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// A dataset of the data store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
     /// Format of the files; guessed from the extension when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<TableFormat>,
@@ -81,6 +116,40 @@ pub struct TableOptions {
     /// CSV: one byte between fields; `,` unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// CSV and NDJSON: how the files are compressed; told from the extension (`.gz`, `.zst`, …) unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// Columns and their SQL types (`"price": "decimal(12,2)"`), in place of what is inferred from the files. CSV: all columns in
+    /// order. Otherwise: the columns that are to be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schema: Vec<ColumnSpec>,
+}
+
+/// A column as the user declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Its name.
+    pub name: String,
+    /// Its SQL type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+}
+
+/// Compressions of text files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// None, whatever the extension says.
+    None,
+    /// gzip (`.gz`).
+    Gzip,
+    /// Zstandard (`.zst`).
+    Zstd,
+    /// bzip2 (`.bz2`).
+    Bzip2,
+    /// xz (`.xz`).
+    Xz,
 }
 
 /// Where a job stands.
@@ -125,12 +194,45 @@ pub struct Progress {
     pub stages: Ratio,
     /// Tasks over all stages.
     pub tasks: Ratio,
-    /// Rows written by finished tasks, shuffle included.
+    /// Tasks that workers have in hand.
+    #[serde(default)]
+    pub running: u32,
+    /// Rows written so far, shuffle included.
     pub rows: u64,
-    /// Bytes written by finished tasks, shuffle included.
+    /// Bytes written so far, shuffle included.
     pub bytes: u64,
+    /// Bytes that went to disk and back because memory was short.
+    #[serde(default)]
+    pub spilled_bytes: u64,
     /// Attempts beyond the first of each task.
     pub retries: u32,
+}
+
+/// What a job cost, over all attempts that reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Cost {
+    /// Processor time of its tasks, milliseconds.
+    pub cpu_ms: u64,
+    /// Bytes read from tables.
+    pub bytes_read: u64,
+    /// Bytes handed from one stage to the next.
+    pub bytes_shuffled: u64,
+    /// Bytes that went to disk and back because memory was short.
+    pub bytes_spilled: u64,
+    /// Most memory that one task reserved at once, bytes.
+    pub peak_memory: u64,
+}
+
+impl Cost {
+    /// Takes in what another attempt cost.
+    pub fn add(&mut self, other: &Self) {
+        self.cpu_ms += other.cpu_ms;
+        self.bytes_read += other.bytes_read;
+        self.bytes_shuffled += other.bytes_shuffled;
+        self.bytes_spilled += other.bytes_spilled;
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
+    }
 }
 
 /// What a succeeded job left.
@@ -169,8 +271,14 @@ pub struct Job {
     /// Labels given by the submitter.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Namespace it was submitted in; empty is the default one.
+    #[serde(default)]
+    pub namespace: String,
     /// The SQL.
     pub query: String,
+    /// Higher runs first.
+    #[serde(default)]
+    pub priority: i32,
     /// Acceptance, Unix milliseconds.
     pub submitted_at_ms: u64,
     /// First task, Unix milliseconds.
@@ -181,6 +289,12 @@ pub struct Job {
     pub finished_at_ms: Option<u64>,
     /// How far it is.
     pub progress: Progress,
+    /// What it cost so far.
+    #[serde(default)]
+    pub cost: Cost,
+    /// The dataset it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputSpec>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,

@@ -8,7 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Column, TableSpec};
+use crate::job::{Column, Cost, OutputSpec, TableSpec};
 use crate::{BootId, ErrorCode, JobId, NodeId};
 
 /// Largest result that rides in the commit transaction, over all its partitions.
@@ -79,8 +79,28 @@ pub struct PollRequest {
     pub slots: u32,
     /// Everything it is running now.
     pub running: Vec<WorkId>,
+    /// How far that is, in the same order.
+    #[serde(default)]
+    pub progress: Vec<TaskProgress>,
+    /// Bytes of memory its tasks may reserve together.
+    #[serde(default)]
+    pub memory_limit: u64,
+    /// Bytes of it that they have reserved.
+    #[serde(default)]
+    pub memory_used: u64,
     /// Longest time the leader may hold the answer back, milliseconds; 0 asks for an answer at once.
     pub wait_ms: u64,
+}
+
+/// How far a running task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskProgress {
+    /// Rows written so far.
+    pub rows: u64,
+    /// Bytes written so far.
+    pub bytes: u64,
+    /// Bytes spilled so far.
+    pub spilled_bytes: u64,
 }
 
 /// Answer to a poll.
@@ -107,9 +127,11 @@ pub enum Assignment {
         /// The SQL.
         query: String,
         /// Tables the query may name.
-        tables: BTreeMap<String, TableSpec>,
+        tables: BTreeMap<String, PlanTable>,
         /// Partitions to aim at in each stage.
         target_partitions: u32,
+        /// What `now()` is, Unix milliseconds: the same in every attempt.
+        now_ms: u64,
     },
     /// Run one partition of a stage. The plan's bytes are fetched (and kept) per stage:
     /// `GET /internal/v1/jobs/{job}/stages/{stage}`.
@@ -122,7 +144,40 @@ pub enum Assignment {
         last: bool,
         /// Partitions of this stage.
         partitions: u32,
+        /// The rows of the last stage go into a dataset: a Parquet blob whose name begins with this.
+        #[serde(default)]
+        dataset: Option<String>,
+        /// The only task of its worker while it runs, with all of the memory: it did not fit otherwise.
+        #[serde(default)]
+        alone: bool,
     },
+}
+
+/// A table of a query, resolved as far as the leader can.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlanTable {
+    /// What the user said.
+    pub spec: TableSpec,
+    /// The files of a dataset as its manifest named them when planning began.
+    #[serde(default)]
+    pub files: Vec<PlanFile>,
+}
+
+impl From<TableSpec> for PlanTable {
+    fn from(spec: TableSpec) -> Self {
+        Self { spec, files: Vec::new() }
+    }
+}
+
+/// A file of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanFile {
+    /// Its path in the dataset; may have `key=value` directories.
+    pub path: String,
+    /// The blob that holds it.
+    pub blob: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 impl Assignment {
@@ -170,6 +225,8 @@ pub struct Stage {
     pub deterministic: bool,
     /// The plan as text, for people.
     pub display: String,
+    /// For each partition the blobs it reads: it is best run near them. Empty when it reads none.
+    pub blobs: Vec<Vec<String>>,
 }
 
 /// A planned job: stages in topological order, the last one makes the result.
@@ -179,6 +236,8 @@ pub struct StageGraph {
     pub stages: Vec<Stage>,
     /// Columns of the result.
     pub columns: Vec<Column>,
+    /// `CREATE TABLE … AS`: where the rows go.
+    pub output: Option<OutputSpec>,
 }
 
 /// A worker's report (postcard), repeated until the answer says that it is durable: `POST /internal/v1/jobs/report`.
@@ -224,6 +283,8 @@ pub struct TaskOutput {
     pub bytes: u64,
     /// Where the rows are, for tasks of the last stage.
     pub result: Option<ResultPart>,
+    /// What it cost.
+    pub cost: Cost,
 }
 
 /// One partition of a result, an Arrow IPC stream.
@@ -261,6 +322,8 @@ pub enum TaskFailure {
         /// What went wrong.
         detail: String,
     },
+    /// It needs more memory than it was given: try again with more of it, or with more partitions.
+    OutOfMemory(String),
     /// Anything else: try again, elsewhere first.
     Retryable(String),
 }

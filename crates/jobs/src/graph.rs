@@ -95,10 +95,12 @@ mod tests {
             inputs: inputs.to_vec(),
             deterministic: true,
             display: String::new(),
+            blobs: Vec::new(),
         };
         StageGraph {
             stages: stages.iter().map(stage).collect(),
             columns: Vec::new(),
+            output: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A job as the control store keeps it.
 
-use api::job::{Job, JobSpec, JobState, Progress, ResultInfo};
+use api::job::{Cost, Job, JobSpec, JobState, Progress, ResultInfo};
 use api::task::ResultPart;
 use api::{JobId, Problem};
 use serde::{Deserialize, Serialize};
@@ -118,11 +118,15 @@ impl JobRecord {
             state: self.state,
             name: self.spec.name.clone(),
             labels: self.spec.labels.clone(),
+            namespace: String::new(),
             query: self.spec.query.clone(),
+            priority: self.spec.priority,
             submitted_at_ms: self.submitted_at_ms,
             started_at_ms: self.started_at_ms,
             finished_at_ms: self.finished_at_ms,
             progress: self.progress,
+            cost: Cost::default(),
+            output: self.spec.output.clone(),
             error: self.error.clone(),
             result: self.result.clone(),
             rows: None,

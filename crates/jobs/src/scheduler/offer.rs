@@ -122,12 +122,14 @@ impl Scheduler {
                     self.outbox.push(Command::Persist(job));
                 }
                 let (query, tables) = (run.record.spec.query.clone(), run.record.spec.tables.clone());
+                let tables = tables.into_iter().map(|(name, spec)| (name, spec.into())).collect();
                 Assignment::Plan {
                     job,
                     attempt,
                     query,
                     tables,
                     target_partitions,
+                    now_ms: run.record.submitted_at_ms,
                 }
             }
             (Phase::Running(stages), Some((stage, partition))) => {
@@ -143,6 +145,8 @@ impl Scheduler {
                     inputs,
                     last: stages.is_last(stage),
                     partitions: stages.partitions(stage),
+                    dataset: None,
+                    alone: false,
                 }
             }
             (Phase::Running(_) | Phase::Finishing, _) => return None,

@@ -119,7 +119,7 @@ impl Scheduler {
                 self.set_back(now, &work, setback, worker, &why);
                 self.recompute(now, reader.job);
             }
-            (TaskFailure::Fetch { detail, .. } | TaskFailure::Retryable(detail), _) => {
+            (TaskFailure::Fetch { detail, .. } | TaskFailure::OutOfMemory(detail) | TaskFailure::Retryable(detail), _) => {
                 self.set_back(now, &work, Setback::Failure, worker, &detail);
             }
         }

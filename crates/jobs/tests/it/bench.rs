@@ -1,6 +1,6 @@
 //! A scheduler with a clock, workers by name, and answers that are easy to assert.
 
-use api::job::JobSpec;
+use api::job::{Cost, JobSpec};
 use api::task::{
     Assignment, Outcome, PollRequest, PollResponse, Report, ReportResponse, ResultPart, Stage, StageGraph, StageOutputs,
     TaskFailure, TaskId, TaskOutput, WorkId,
@@ -27,6 +27,7 @@ pub(crate) fn stage(partitions: u32, inputs: &[u32]) -> Stage {
         inputs: inputs.to_vec(),
         deterministic: true,
         display: "Scan".to_owned(),
+        blobs: Vec::new(),
     }
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn graph(stages: Vec<Stage>) -> StageGraph {
     StageGraph {
         stages,
         columns: Vec::new(),
+        output: None,
     }
 }
 
@@ -123,6 +125,9 @@ impl Bench {
             address: format!("{}:1", worker.id),
             slots: worker.slots,
             running: worker.running.clone(),
+            progress: Vec::new(),
+            memory_limit: 0,
+            memory_used: 0,
             wait_ms: 0,
         };
         self.scheduler.poll(self.now, &request);
@@ -178,6 +183,7 @@ pub(crate) fn done(task: TaskId) -> Outcome {
         rows: 10,
         bytes: 100,
         result: Some(ResultPart::Inline(name.into())),
+        cost: Cost::default(),
     })
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Location {
 impl Location {
     /// Finds the files of a table.
     pub(crate) fn find(name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<Self, Error> {
-        let path = path_of(&spec.uri).map_err(|error| in_table(name, error))?;
+        let path = path_of(spec.uri.as_deref().unwrap_or_default()).map_err(|error| in_table(name, error))?;
         let real = dirs.resolve(&path).map_err(|error| in_table(name, error))?;
         let found = if real.is_dir() {
             in_directory(&path, &real, spec.format, dirs)

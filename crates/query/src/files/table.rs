@@ -56,15 +56,24 @@ async fn open(ctx: &SessionContext, name: &str, spec: &TableSpec, dirs: &DataDir
         found.map_err(|error| Error::Internal(error.to_string()))??
     };
     let format = reader(name, &spec.options, &location, known.is_some())?;
-    infer(ctx, &location, format, known)
-        .await
-        .map_err(|error| Error::Invalid(format!("table {name:?} ({}): {}", spec.uri, error.strip_backtrace())))
+    infer(ctx, &location, format, known).await.map_err(|error| {
+        Error::Invalid(format!(
+            "table {name:?} ({}): {}",
+            spec.uri.as_deref().unwrap_or_default(),
+            error.strip_backtrace()
+        ))
+    })
 }
 
 /// Finds the files of a table and sees whether they can be what they are said to be; and its columns when it is CSV whose fields span lines, which the engine's own inference takes
 /// for ends of rows.
 fn look(name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<(Location, Option<SchemaRef>), Error> {
-    let wrong = |error: &dyn std::fmt::Display| Error::Invalid(format!("table {name:?} ({}): {error}", spec.uri));
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::Invalid(format!(
+            "table {name:?} ({}): {error}",
+            spec.uri.as_deref().unwrap_or_default()
+        ))
+    };
     let location = Location::find(name, spec, dirs)?;
     if location.format == TableFormat::Parquet {
         footer::check(&location.files).map_err(|error| wrong(&error))?;

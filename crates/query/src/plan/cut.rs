@@ -140,6 +140,7 @@ impl Cutter<'_> {
             inputs,
             deterministic: deterministic::is_deterministic(root),
             display: displayable(root.as_ref()).indent(false).to_string(),
+            blobs: Vec::new(),
         });
         Ok(number)
     }

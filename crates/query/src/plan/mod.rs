@@ -104,6 +104,7 @@ async fn alone(query: &Query, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>, reason
         inputs: Vec::new(),
         deterministic: deterministic::is_deterministic(&physical),
         display: format!("runs as one task: {reason}\n{text}"),
+        blobs: Vec::new(),
     };
     finish(vec![stage], columns(&physical.schema()))
 }
@@ -119,7 +120,11 @@ fn finish(stages: Vec<Stage>, columns: Vec<Column>) -> Result<StageGraph, Error>
             stage.plan.len()
         )));
     }
-    Ok(StageGraph { stages, columns })
+    Ok(StageGraph {
+        stages,
+        columns,
+        output: None,
+    })
 }
 
 fn columns(schema: &Schema) -> Vec<Column> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use api::job::{TableOptions, TableSpec};
+use api::job::TableSpec;
 use datafusion::arrow::array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -52,9 +52,8 @@ pub(super) fn write(dir: &Path) -> BTreeMap<String, TableSpec> {
 /// A table with nothing but a path.
 pub(super) fn table(path: &Path) -> TableSpec {
     TableSpec {
-        uri: format!("file://{}", path.display()),
-        format: None,
-        options: TableOptions::default(),
+        uri: Some(format!("file://{}", path.display())),
+        ..TableSpec::default()
     }
 }
 

@@ -105,9 +105,8 @@ async fn tables_outside_the_data_directories_or_missing_say_so() {
         (at("a.csv?x=1"), 400, "query"),
     ] {
         let spec = TableSpec {
-            uri: uri.clone(),
-            format: None,
-            options: TableOptions::default(),
+            uri: Some(uri.clone()),
+            ..TableSpec::default()
         };
         cluster.tables.insert("t".to_owned(), spec);
         let error = refused(&cluster, "SELECT * FROM t").await;
@@ -123,7 +122,11 @@ async fn tables_outside_the_data_directories_or_missing_say_so() {
 async fn options_and_odd_names_work() {
     let mut cluster = Cluster::new();
     let data = cluster.dir.path().join("data");
-    let csv = |header, delimiter| TableOptions { header, delimiter };
+    let csv = |header, delimiter| TableOptions {
+        header,
+        delimiter,
+        ..TableOptions::default()
+    };
     for (file, content, format, options) in [
         ("plain.csv", "1,a\n2,b\n", None, csv(Some(false), None)),
         ("semi.csv", "n;s\n1;a\n2;b\n", None, csv(None, Some(';'))),
@@ -141,7 +144,14 @@ async fn options_and_odd_names_work() {
         std::fs::write(data.join(file), content).unwrap();
         let encoded = file.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
         let uri = format!("file://{}/{encoded}", data.display());
-        cluster.tables.insert("Mixed".to_owned(), TableSpec { uri, format, options });
+        let uri = Some(uri);
+        let spec = TableSpec {
+            uri,
+            format,
+            options,
+            ..TableSpec::default()
+        };
+        cluster.tables.insert("Mixed".to_owned(), spec);
         for sql in ["SELECT * FROM mixed", "SELECT * FROM \"Mixed\""] {
             let answer = cluster.query(sql, 3).await;
             assert_eq!(answer.iter().map(|batch| batch.num_rows()).sum::<usize>(), 2, "{file}: {sql}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::JobId;
-use api::job::TableSpec;
+use api::job::{Cost, TableSpec};
 use api::task::{Assignment, Outcome, StageOutputs, TaskFailure, TaskId, TaskOutput};
 use lifecycle::CancellationToken;
 use query::{Engine, RunTask, ShuffleDir, ShuffleSource, TaskProgress};
@@ -39,7 +39,13 @@ impl Executor {
                 target_partitions,
                 ..
             } => self
-                .plan(job, query, tables, target_partitions, &cancel)
+                .plan(
+                    job,
+                    query,
+                    tables.into_iter().map(|(name, table)| (name, table.spec)).collect(),
+                    target_partitions,
+                    &cancel,
+                )
                 .instrument(span)
                 .await
                 .map(Outcome::Planned),
@@ -48,6 +54,7 @@ impl Executor {
                 inputs,
                 last,
                 partitions,
+                ..
             } => {
                 let result_of = last.then_some(partitions);
                 self.run(task, inputs, result_of, cancel)
@@ -132,6 +139,7 @@ impl Executor {
             rows: written.rows,
             bytes: written.bytes,
             result,
+            cost: Cost::default(),
         })
     }
 

@@ -56,6 +56,9 @@ impl LeaderClient {
             address: self.me.address.clone(),
             slots: self.slots,
             running,
+            progress: Vec::new(),
+            memory_limit: 0,
+            memory_used: 0,
             wait_ms: u64::try_from(POLL_WAIT.as_millis()).unwrap_or(u64::MAX),
         };
         let call = self.peers.post(&self.address()?, "/internal/v1/jobs/poll").json(&request);

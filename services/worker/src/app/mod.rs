@@ -191,6 +191,7 @@ const fn label(outcome: &Outcome) -> &'static str {
         Outcome::Done(_) => "done",
         Outcome::Failed(TaskFailure::User { .. }) => "user_error",
         Outcome::Failed(TaskFailure::Fetch { .. }) => "fetch_failed",
+        Outcome::Failed(TaskFailure::OutOfMemory(_)) => "out_of_memory",
         Outcome::Failed(TaskFailure::Retryable(_)) => "failed",
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::job::{TableOptions, TableSpec};
+use api::job::TableSpec;
 use api::member::{Layout, Member, RingMember, RingRecord, Role};
+use api::task::PlanTable;
 use api::task::{
     Assignment, Outcome, PollRequest, PollResponse, Producer, Report, ReportResponse, StageGraph, StageOutputs, TaskId, WorkId,
 };
@@ -94,7 +95,7 @@ impl Cluster {
     }
 
     /// A CSV table `t` of `rows` rows: `n` counts, `k` is its last digit.
-    pub(super) fn table(&self, rows: usize) -> BTreeMap<String, TableSpec> {
+    pub(super) fn table(&self, rows: usize) -> BTreeMap<String, PlanTable> {
         let path = self.dir.path().join("data/t.csv");
         let text = (0..rows).fold("n,k\n".to_owned(), |text, n| text + &format!("{n},{}\n", n % 10));
         std::fs::write(&path, text).unwrap();
@@ -102,10 +103,10 @@ impl Cluster {
         [(
             "t".to_owned(),
             TableSpec {
-                uri,
-                format: None,
-                options: TableOptions::default(),
-            },
+                uri: Some(uri),
+                ..TableSpec::default()
+            }
+            .into(),
         )]
         .into()
     }
@@ -149,7 +150,7 @@ impl Cluster {
             .expect("what the test waits for does not happen")
     }
 
-    pub(super) async fn plan(&self, worker: usize, sql: &str, tables: BTreeMap<String, TableSpec>) -> (JobId, Outcome) {
+    pub(super) async fn plan(&self, worker: usize, sql: &str, tables: BTreeMap<String, PlanTable>) -> (JobId, Outcome) {
         let job = JobId::new_now();
         let plan = Assignment::Plan {
             job,
@@ -157,6 +158,7 @@ impl Cluster {
             query: sql.to_owned(),
             tables,
             target_partitions: 3,
+            now_ms: 0,
         };
         self.order(worker, |orders| orders.start.push(plan));
         (job, self.outcome(WorkId::Plan(job, 0)).await)
@@ -201,6 +203,8 @@ impl Cluster {
             inputs: planned.inputs.iter().map(|input| self.outputs(graph, *input)).collect(),
             last: stage as usize + 1 == graph.stages.len(),
             partitions: planned.partitions,
+            dataset: None,
+            alone: false,
         }
     }
 

@@ -41,6 +41,8 @@ async fn an_output_that_is_not_there_is_a_fetch_failure_that_names_its_producer(
                 inputs,
                 last: true,
                 partitions: 3,
+                dataset: None,
+                alone: false,
             })
         });
         let outcome = cluster.outcome(WorkId::Task(task)).await;

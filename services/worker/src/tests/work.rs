@@ -89,6 +89,8 @@ async fn a_worker_with_no_free_slot_goes_on_polling_and_lists_what_it_runs() {
             inputs: Vec::new(),
             last: true,
             partitions: 1,
+            dataset: None,
+            alone: false,
         };
         cluster.order(0, |orders| orders.start.push(run));
     }

@@ -111,6 +111,8 @@ fn spec(arguments: SubmitArgs) -> anyhow::Result<JobSpec> {
         priority: arguments.priority,
         timeout: arguments.job_timeout.map(|timeout| timeout.0.as_secs().max(1)),
         max_attempts: arguments.max_attempts,
+        result_ttl: None,
+        output: None,
     })
 }
 

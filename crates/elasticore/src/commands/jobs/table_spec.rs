@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use api::job::{TableFormat, TableOptions, TableSpec};
+use api::job::{TableFormat, TableSpec};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::exit::UsageError;
@@ -95,9 +95,9 @@ impl NamedTable {
             Location::Path(path) => file_uri(&directory.join(path))?,
         };
         Ok(TableSpec {
-            uri,
+            uri: Some(uri),
             format: self.format,
-            options: TableOptions::default(),
+            ..TableSpec::default()
         })
     }
 }
@@ -128,7 +128,7 @@ mod tests {
 
     fn spec(text: &str) -> (String, Option<TableFormat>) {
         let spec = text.parse::<NamedTable>().unwrap().spec(Path::new("/srv/here")).unwrap();
-        (spec.uri, spec.format)
+        (spec.uri.unwrap(), spec.format)
     }
 
     #[test]

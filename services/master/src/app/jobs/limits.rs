@@ -60,13 +60,14 @@ fn check_table(name: &str, table: &TableSpec) -> Result<(), Error> {
     refuse(!fits, || {
         format!("table name {name:?}: use 1 to {MAX_TABLE_NAME} letters, digits and '_', not beginning with a digit")
     })?;
-    refuse(!table.uri.starts_with("file:///"), || {
+    let uri = table.uri.as_deref().unwrap_or_default();
+    refuse(!uri.starts_with("file:///"), || {
         format!(
             "table {name}: uri {:?} must begin with file:/// and be an absolute path under the workers' DATA_DIRS",
-            shorten(&table.uri)
+            shorten(uri)
         )
     })?;
-    refuse(!is_text(&table.uri, 9, MAX_URI_BYTES), || {
+    refuse(!is_text(uri, 9, MAX_URI_BYTES), || {
         format!("table {name}: uri must name a path, have at most {MAX_URI_BYTES} bytes and no control characters")
     })?;
     let delimiter = table.options.delimiter.unwrap_or(',');

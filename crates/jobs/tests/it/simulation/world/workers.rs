@@ -160,6 +160,9 @@ impl World {
             address: format!("{id}:1"),
             slots: worker.slots,
             running: worker.running.iter().map(|job| job.work).collect(),
+            progress: Vec::new(),
+            memory_limit: 0,
+            memory_used: 0,
             wait_ms: 0,
         };
         self.scheduler.poll(self.now, &poll);

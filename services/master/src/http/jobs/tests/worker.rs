@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::job::Column;
+use api::job::{Column, Cost};
 use api::task::{
     Assignment, Outcome, PollRequest, PollResponse, Report, ReportResponse, ResultPart, Stage, StageGraph, TaskFailure, TaskId,
     TaskOutput, WorkId,
@@ -54,6 +54,9 @@ impl Worker {
             address: "127.0.0.1:1".to_owned(),
             slots: 4,
             running: self.running.clone(),
+            progress: Vec::new(),
+            memory_limit: 0,
+            memory_used: 0,
             wait_ms,
         };
         let request = Request::post("/internal/v1/jobs/poll").header("content-type", "application/json");
@@ -125,6 +128,7 @@ fn graph() -> StageGraph {
         inputs: inputs.to_vec(),
         deterministic: true,
         display: "ScanExec".to_owned(),
+        blobs: Vec::new(),
     };
     let column = Column {
         name: "n".to_owned(),
@@ -134,6 +138,7 @@ fn graph() -> StageGraph {
     StageGraph {
         stages: vec![stage(2, &[]), stage(1, &[0])],
         columns: vec![column],
+        output: None,
     }
 }
 
@@ -151,5 +156,6 @@ pub(super) fn done(task: TaskId, last: bool) -> Outcome {
         rows: 3,
         bytes: 24,
         result,
+        cost: Cost::default(),
     })
 }
