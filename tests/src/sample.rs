@@ -49,6 +49,18 @@ impl Orders {
         self.rows
     }
 
+    /// Region of an order.
+    #[must_use]
+    pub const fn region(id: u64) -> &'static str {
+        REGIONS[region(id)]
+    }
+
+    /// Amount of an order.
+    #[must_use]
+    pub const fn amount(id: u64) -> u64 {
+        amount(id)
+    }
+
     /// A job: orders and revenue of each region, at least two stages with an exchange between them.
     #[must_use]
     pub fn revenue_by_region(&self) -> Value {

@@ -11,6 +11,7 @@ mod docs;
 mod durability;
 mod front_door;
 mod identity;
+mod job_faults;
 mod jobs;
 mod kv_histories;
 mod leaders;
