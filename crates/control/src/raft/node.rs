@@ -66,7 +66,7 @@ impl RaftNode {
             network,
             Arc::clone(&identity),
             Arc::clone(&contacts),
-            options.initial_cluster.clone(),
+            &options.initial_cluster,
         );
         let endpoint = Endpoint::new(Arc::clone(&identity), Arc::clone(&contacts), initial);
         let local = Local {

@@ -84,13 +84,6 @@ impl RaftOptions {
         }
     }
 
-    /// Where others are told that this node is: only what is meant for others to see, never a default.
-    /// A master that was removed and added again is another one than the list names.
-    pub(super) fn announced(&self, id: u64) -> Option<&str> {
-        let listed = self.initial_cluster.iter().find(|member| member.id() == id);
-        listed.map(|member| member.address.as_str())
-    }
-
     /// Time within which a live follower has answered its leader.
     pub(super) fn lease(&self) -> Duration {
         self.election_timeout.1 / 2

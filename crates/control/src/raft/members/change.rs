@@ -32,7 +32,11 @@ impl RaftStore {
         // What is decided by a look at the members must still hold when it is done.
         let _one = match op {
             MembersOp::List => None,
-            _ => Some(self.changing.lock().await),
+            _ => Some(
+                tokio::time::timeout_at(until, self.changing.lock())
+                    .await
+                    .map_err(|_| busy())?,
+            ),
         };
         match op {
             MembersOp::List => Ok(MembersReply::View(self.view())),
@@ -225,6 +229,12 @@ fn conflict<T>(text: String) -> Result<T, Miss> {
     Err(Miss::Final(Error::Conflict(text)))
 }
 
+fn busy() -> Miss {
+    Miss::Final(Error::Conflict(
+        "another change of the members is under way; try again".to_owned(),
+    ))
+}
+
 fn change_error(error: ClientWriteError<TypeConfig>) -> Miss {
     match error {
         // The first of two steps may have been done; the next leader does the second.
@@ -232,9 +242,7 @@ fn change_error(error: ClientWriteError<TypeConfig>) -> Miss {
         ClientWriteError::LogEntryDiscarded(_) => Miss::Final(Error::Timeout(
             "the raft leader changed; the change of the members may or may not happen".to_owned(),
         )),
-        ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_)) => Miss::Final(Error::Conflict(
-            "another change of the members is under way; try again".to_owned(),
-        )),
+        ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_)) => busy(),
         other => Miss::Final(Error::Conflict(other.to_string())),
     }
 }

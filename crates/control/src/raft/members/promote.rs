@@ -63,7 +63,7 @@ impl RaftStore {
             let peers = membership.nodes().filter_map(|(id, peer)| {
                 let address = match *id == metrics.id {
                     true if membership.nodes().count() == 1 => self.options.address.clone(),
-                    true => self.options.announced(*id).unwrap_or_default().to_owned(),
+                    true => self.local.client.announced(),
                     false => self.local.contacts.address(*id).unwrap_or_default(),
                 };
                 let address = Some(address).filter(|address| !address.is_empty() && *address != peer.address)?;

@@ -1,5 +1,6 @@
 //! Calls to other masters: each says who asks, and each answer is checked to come from the one who was meant.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub(crate) struct Client {
     network: Arc<dyn Network>,
     identity: Arc<Identity>,
     contacts: Arc<Contacts>,
-    /// Whom the settings name, this node among them, perhaps.
-    listed: Vec<InitialMember>,
+    /// Addresses in the settings, by the ids of those who begin the cluster.
+    listed: BTreeMap<u64, String>,
 }
 
 impl Client {
@@ -39,13 +40,14 @@ impl Client {
         network: Arc<dyn Network>,
         identity: Arc<Identity>,
         contacts: Arc<Contacts>,
-        listed: Vec<InitialMember>,
+        initial_cluster: &[InitialMember],
     ) -> Self {
+        let listed = initial_cluster.iter().map(|member| (member.id(), member.address.clone()));
         Self {
             network,
             identity,
             contacts,
-            listed,
+            listed: listed.collect(),
         }
     }
 
@@ -79,11 +81,10 @@ impl Client {
         self.contacts.address(to).unwrap_or_else(|| peer.address.clone())
     }
 
-    /// Where this node says that it is: only what was meant for others to see, and for this member.
-    fn announced(&self) -> String {
-        let id = self.identity.id();
-        let listed = self.listed.iter().find(|member| member.id() == id);
-        listed.map(|member| member.address.clone()).unwrap_or_default()
+    /// Where this node says that it is: only what was meant for others to see, never a default, and only if the settings mean
+    /// this member: one that was removed and added again is another one than they name.
+    pub(crate) fn announced(&self) -> String {
+        self.listed.get(&self.identity.id()).cloned().unwrap_or_default()
     }
 
     fn request(&self, to: u64, call: Call) -> Request {
@@ -183,7 +184,7 @@ mod tests {
             Arc::new(Answers(answers)),
             Arc::new(identity),
             Arc::new(Contacts::default()),
-            Vec::new(),
+            &[],
         );
         let peer = Peer {
             name: "b".to_owned(),

@@ -43,7 +43,9 @@ async fn take_snapshot(store: Arc<RaftStore>, offer: SnapshotOffer, body: Body) 
             snapshot: file.clone(),
         };
         let installed = store.raft.install_full_snapshot(offer.vote.into(), snapshot).await;
-        store.snapshots.forget(&file);
+        let snapshots = store.snapshots.clone();
+        let forgotten = blocking(&**store.snapshots.disk(), move || snapshots.forget(&file)).await;
+        forgotten.map_err(|error| failed("was not cleared away", &error))?;
         let response = installed.map_err(|error| failed("was not installed", &error))?;
         store.metrics.snapshot_received();
         Ok(Reply::Snapshot(StoredVote::from(&response.vote)))

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use openraft::storage::RaftLogStorage as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -33,6 +35,8 @@ const CLUSTER_IDENTITY: &str = "meta/cluster";
 
 /// Parts ahead of whoever takes them.
 const AHEAD: usize = 2;
+/// A client that takes nothing for so long gets no more: it must not hold up others.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// The whole store as of one revision, in checksummed frames: a cut or a flipped bit is noticed at the restore.
 pub struct SnapshotExport {
@@ -93,11 +97,15 @@ impl RaftStore {
         self.linearize().await?;
         let (revision, image) = self.applied.look(|state| (state.revision(), state.image()));
         let (sender, parts) = mpsc::channel(AHEAD);
+        let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
-            let output = Box::new(Parts(sender.clone()));
+            let output = Box::new(Parts {
+                sender: sender.clone(),
+                runtime,
+            });
             if let Err(error) = file::write_to(output, SnapshotHead::new(&SnapshotMeta::default()), &image) {
-                // Nobody takes it any more, or it says why the file ends.
-                let _ = sender.blocking_send(Err(error));
+                // Says why the file ends, to a client that is there; without it the file is refused as cut off all the same.
+                let _ = sender.try_send(Err(error));
             }
             drop(sending);
         });
@@ -107,12 +115,16 @@ impl RaftStore {
 }
 
 /// Hands on what is written.
-struct Parts(mpsc::Sender<io::Result<Bytes>>);
+struct Parts {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    runtime: Handle,
+}
 
 impl DiskFile for Parts {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
-        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let part = Ok(Bytes::copy_from_slice(bytes));
+        let sent = self.sender.send_timeout(part, STALLED);
+        self.runtime.block_on(sent).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -152,7 +164,7 @@ pub async fn restore(request: &RestoreRequest) -> Result<Restored> {
         return Err(Error::Invalid(text));
     }
     let request = request.clone();
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     let restoring = tokio::task::spawn_blocking(move || write(&request, &members, &runtime));
     restoring.await.map_err(|error| Error::Damaged(error.to_string()))?
 }
@@ -164,7 +176,7 @@ fn read(path: &Path) -> Result<State> {
     Ok(state)
 }
 
-fn write(request: &RestoreRequest, members: &[InitialMember], runtime: &tokio::runtime::Handle) -> Result<Restored> {
+fn write(request: &RestoreRequest, members: &[InitialMember], runtime: &Handle) -> Result<Restored> {
     let mut state = read(&request.file)?;
     let dir = &request.dir;
     let there = std::fs::read_dir(dir).map_or(0, Iterator::count);

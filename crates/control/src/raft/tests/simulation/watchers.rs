@@ -11,7 +11,7 @@ use super::truth::Truth;
 use super::world::{Running, World};
 use crate::ControlStore as _;
 use crate::error::Error;
-use crate::types::{Event, Revision};
+use crate::types::{Consistency, Event, Range, RangeResponse, Revision};
 
 /// The last write of a run, which every watcher has to see.
 pub(super) const END: &str = "kv/end";
@@ -21,6 +21,8 @@ pub(super) const END: &str = "kv/end";
 pub(super) struct Log {
     prefix: String,
     streams: Vec<Stream>,
+    /// What it was shown in place of changes that were gone, and where.
+    listings: Vec<(String, RangeResponse)>,
     ended: bool,
 }
 
@@ -60,9 +62,24 @@ impl Log {
         revision
     }
 
-    /// Every stream shows all changes from its revision on, each once and in order, up to where it ended.
+    /// The last write may be among the changes that are gone: then only a listing shows it.
+    fn list(&mut self, via: &str, listing: RangeResponse) -> Revision {
+        self.ended |= listing.items.iter().any(|pair| pair.key == END);
+        let revision = listing.revision;
+        self.listings.push((via.to_owned(), listing));
+        revision
+    }
+
+    /// Every stream shows all changes from its revision on, each once and in order, up to where it ended; every listing what
+    /// was there at its revision.
     pub(super) fn judge(&self, truth: &Truth) -> Vec<String> {
         let mut wrong = Vec::new();
+        for (via, listing) in &self.listings {
+            let wanted = truth.list(&self.prefix, listing.revision);
+            if listing.items != wanted {
+                wrong.push(format!("a watcher at {via} was shown {listing:?} in place of {wanted:?}"));
+            }
+        }
         for stream in &self.streams {
             let mut items = stream.items.iter();
             for (revision, events, _) in truth.all().filter(|(revision, ..)| *revision >= stream.from) {
@@ -118,28 +135,31 @@ impl Watcher {
             let seen = Arc::new(Mutex::new(next));
             let watching = process.spawn(follow(master, next, log, Arc::clone(&seen)));
             let stop = watching.abort_handle();
-            let ended = tokio::time::timeout(Duration::from_millis(self.rng.u64(200..6_000)), watching).await;
+            // However it ends, it goes on after what was seen.
+            let _ = tokio::time::timeout(Duration::from_millis(self.rng.u64(200..6_000)), watching).await;
             stop.abort();
             next = *seen.lock();
-            if let Ok(Ok(Some(oldest))) = ended {
-                // What was before is gone here. Somebody who wants it all lists first; what counts is what comes after.
-                next = next.max(oldest);
-            }
             tokio::time::sleep(Duration::from_millis(self.rng.u64(10..200))).await;
         }
     }
 }
 
-/// Follows one stream to its end. Says what is the oldest revision there, when the one asked for is gone.
-async fn follow(master: Running, from: Revision, log: Arc<Mutex<Log>>, next: Arc<Mutex<Revision>>) -> Option<Revision> {
+/// Follows one stream to its end, and lists when what it asked for is gone there.
+async fn follow(master: Running, from: Revision, log: Arc<Mutex<Log>>, next: Arc<Mutex<Revision>>) {
     let prefix = log.lock().prefix.clone();
-    let mut stream = master.store.watch(prefix, from).await.ok()?;
+    let Ok(mut stream) = master.store.watch(prefix.clone(), from).await else {
+        return;
+    };
     while let Some(item) = stream.next().await {
         match item {
             Ok(events) => *next.lock() = log.lock().take(events) + 1,
-            Err(Error::Compacted { oldest, .. }) => return Some(oldest),
-            Err(_) => return None,
+            Err(Error::Compacted { .. }) => {
+                if let Ok(listing) = master.store.range(Range::prefix(prefix), Consistency::Stale).await {
+                    *next.lock() = log.lock().list(&master.name, listing) + 1;
+                }
+                return;
+            }
+            Err(_) => return,
         }
     }
-    None
 }
