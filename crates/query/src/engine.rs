@@ -5,15 +5,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::job::TableSpec;
-use api::task::StageGraph;
-use datafusion::datasource::listing::ListingTableUrl;
+use api::task::{PlanTable, StageGraph};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
-use crate::files::ConfinedFiles;
+use datafusion::object_store::ObjectStore;
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::files::{KvSource, Remote, Sources, Stores};
 use crate::plan::{self, Query};
 use crate::run::{self, Failure, RunTask, Written};
 use crate::stack::on_large_stack;
@@ -23,7 +24,7 @@ use crate::{DataDirs, Error};
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
 /// What an engine may use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct EngineSettings {
     /// Memory of all running tasks together, in bytes.
     pub memory_bytes: usize,
@@ -33,13 +34,32 @@ pub struct EngineSettings {
     pub spill_limit_bytes: u64,
     /// Where input files may lie.
     pub data_dirs: DataDirs,
+    /// Further stores by their URL: `blob:///` is where the files of datasets are.
+    pub stores: Vec<(Url, Arc<dyn ObjectStore>)>,
+    /// What of the network tables may come from.
+    pub remote: Remote,
+    /// Where the keys of `kv:` tables come from.
+    pub kv: Option<Arc<dyn KvSource>>,
+}
+
+/// What is to be planned.
+#[derive(Debug, Clone, Default)]
+pub struct PlanRequest {
+    /// The SQL, one statement.
+    pub sql: String,
+    /// Tables it may name.
+    pub tables: BTreeMap<String, PlanTable>,
+    /// Partitions to aim at in each stage.
+    pub target_partitions: u32,
+    /// What `now()` is, Unix milliseconds.
+    pub now_ms: u64,
 }
 
 /// Plans queries and runs tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
     runtime: Arc<RuntimeEnv>,
-    dirs: DataDirs,
+    sources: Sources,
     memory_bytes: usize,
 }
 
@@ -57,9 +77,15 @@ impl Engine {
         let spill = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![settings.spill_dir]))
             .with_max_temp_directory_size(settings.spill_limit_bytes);
-        let stores = DefaultObjectStoreRegistry::new();
-        let files = ListingTableUrl::parse("file:///").map_err(std::io::Error::other)?;
-        stores.register_store(files.get_url(), Arc::new(ConfinedFiles::new(settings.data_dirs.clone())));
+        let mut remote = settings.remote;
+        remote.network = remote.network.or_else(|| Handle::try_current().ok());
+        let sources = Sources {
+            dirs: settings.data_dirs,
+            remote: Arc::new(remote),
+            kv: settings.kv,
+        };
+        let stores = Stores::new(sources.dirs.clone(), settings.stores, Arc::clone(&sources.remote));
+        run::follow_spawned_work();
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(spill)
@@ -72,7 +98,7 @@ impl Engine {
             .map_err(std::io::Error::other)?;
         Ok(Self {
             runtime,
-            dirs: settings.data_dirs,
+            sources,
             memory_bytes: settings.memory_bytes,
         })
     }
@@ -81,18 +107,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error`] says whose fault it is, in words for the person who wrote the query.
-    pub async fn plan_sql(
-        &self,
-        sql: &str,
-        tables: &BTreeMap<String, TableSpec>,
-        target_partitions: u32,
-    ) -> Result<StageGraph, Error> {
+    pub async fn plan_sql(&self, request: PlanRequest) -> Result<StageGraph, Error> {
         let query = Query {
-            sql: sql.to_owned(),
-            tables: tables.clone(),
+            sql: request.sql,
+            tables: request.tables,
         };
-        let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
-        on_large_stack(async move { plan::plan(&query, &dirs, &runtime, target_partitions).await })
+        let (sources, runtime) = (self.sources.clone(), Arc::clone(&self.runtime));
+        on_large_stack(async move { plan::plan(&query, &sources, &runtime, request.target_partitions).await })
             .await
             .unwrap_or_else(|reason| Err(Error::Internal(reason)))
     }
@@ -102,8 +123,7 @@ impl Engine {
     /// # Errors
     /// [`Failure`] says what must happen next.
     pub async fn run_task(&self, task: RunTask) -> Result<Written, Failure> {
-        let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
-        run::run(task, &dirs, &runtime).await
+        run::run(task, &self.sources, &self.runtime).await
     }
 
     /// Bytes the running tasks hold.

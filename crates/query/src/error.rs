@@ -4,7 +4,7 @@ use api::ErrorCode;
 use datafusion::error::DataFusionError;
 
 /// Why a query cannot be planned. The text is for the person who wrote the query.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The SQL is wrong, or asks for what is not offered.
     #[error("{0}")]
@@ -36,14 +36,39 @@ impl Error {
         }
     }
 
+    /// The same error with what it is about before it.
+    pub(crate) fn context(self, about: &str) -> Self {
+        match self {
+            Self::Invalid(text) => Self::Invalid(format!("{about}: {text}")),
+            Self::NotFound(text) => Self::NotFound(format!("{about}: {text}")),
+            Self::Forbidden(text) => Self::Forbidden(format!("{about}: {text}")),
+            Self::TooLarge(text) => Self::TooLarge(format!("{about}: {text}")),
+            Self::Internal(text) => Self::Internal(format!("{about}: {text}")),
+        }
+    }
+
     /// An error of the engine while it planned: nearly always the query's fault.
     pub(crate) fn from_engine(error: &DataFusionError) -> Self {
         let text = error.strip_backtrace();
         match error.find_root() {
+            DataFusionError::External(inner) if inner.is::<Self>() => match inner.downcast_ref::<Self>() {
+                Some(refused) => refused.clone(),
+                None => Self::Invalid(text),
+            },
+            DataFusionError::ObjectStore(inner) => Self::from_store(inner, text),
             DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) | DataFusionError::ResourcesExhausted(_) => {
                 Self::Internal(text)
             }
             DataFusionError::IoError(_) => Self::Internal(text),
+            _ => Self::Invalid(text),
+        }
+    }
+
+    fn from_store(error: &object_store::Error, text: String) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound(text),
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Self::Forbidden(text),
+            object_store::Error::Generic { .. } => Self::Internal(text),
             _ => Self::Invalid(text),
         }
     }

@@ -21,8 +21,8 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineSettings};
+pub use engine::{Engine, EngineSettings, PlanRequest};
 pub use error::Error;
-pub use files::DataDirs;
+pub use files::{DataDirs, KvRow, KvSnapshot, KvSource, Remote, S3Settings};
 pub use run::{Failure, RunTask, TaskProgress, Written};
-pub use shuffle::{ByteStream, FetchFailed, ShuffleDir, ShufflePart, ShuffleSource};
+pub use shuffle::{ByteStream, FetchFailed, ShuffleDir, ShufflePart, ShuffleSource, Sink};

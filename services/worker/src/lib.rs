@@ -16,6 +16,7 @@ mod background;
 mod error;
 mod handle;
 mod http;
+mod memory;
 mod metrics;
 mod settings;
 mod start;

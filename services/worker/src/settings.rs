@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use api::NodeId;
 use cluster::{ControlEngine, Nowhere, Whereabouts};
+use query::{Remote, S3Settings};
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, List, Secret};
 use telemetry::LogFormat;
+
+use crate::memory;
 
 /// Least memory queries can work with: a sort needs room for what it merges.
 const LEAST_MEMORY: u64 = 64 << 20;
@@ -38,7 +41,8 @@ pub struct Settings {
     pub zone: Option<String>,
     /// Tasks run at once, each on one core.
     pub worker_slots: u32,
-    /// Memory of all running tasks together; sorts and aggregates that need more go to disk.
+    /// Memory of all running tasks together, half of the machine's or container's unless set; sorts and aggregates that need
+    /// more go to disk.
     pub worker_memory: ByteSize,
     /// Directory of shuffle files and of what does not fit in memory; this node's alone, emptied at start.
     pub work_dir: PathBuf,
@@ -46,6 +50,19 @@ pub struct Settings {
     pub spill_limit: ByteSize,
     /// The only directories `file://` tables may lie in; the same files on every worker.
     pub data_dirs: List,
+    /// Hosts that `http://` and `https://` tables may come from: `data.example.com`, `files.example.com:8443`,
+    /// `*.example.com`; none unless set.
+    pub allowed_hosts: List,
+    /// Buckets that `s3://` tables may come from; none unless set.
+    pub allowed_buckets: List,
+    /// Address of an S3-compatible service; Amazon's unless set.
+    pub s3_endpoint: Option<String>,
+    /// Region of the buckets.
+    pub s3_region: Option<String>,
+    /// Credentials for the buckets; without them, those that Amazon's tools find.
+    pub aws_access_key_id: Option<String>,
+    /// The secret of that key.
+    pub aws_secret_access_key: Secret,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
     /// How logs are written.
@@ -66,10 +83,16 @@ impl Default for Settings {
             masters: List::default(),
             zone: None,
             worker_slots: std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
-            worker_memory: ByteSize(1 << 30),
+            worker_memory: ByteSize(memory::default_for_tasks()),
             work_dir: PathBuf::from("data/work"),
             spill_limit: ByteSize(32 << 30),
             data_dirs: List::default(),
+            allowed_hosts: List::default(),
+            allowed_buckets: List::default(),
+            s3_endpoint: None,
+            s3_region: None,
+            aws_access_key_id: None,
+            aws_secret_access_key: Secret::default(),
             max_in_flight: 4096,
             log_format: LogFormat::Text,
         }
@@ -94,8 +117,28 @@ impl Settings {
         );
         refuse(!(1..=1024).contains(&self.worker_slots), "WORKER_SLOTS must be 1 to 1024");
         refuse(self.worker_memory.0 < LEAST_MEMORY, "WORKER_MEMORY must be at least 64MiB");
+        refuse(
+            self.aws_access_key_id.is_some() == self.aws_secret_access_key.expose().is_empty(),
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or none",
+        );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
         problems
+    }
+
+    /// What of the network tables may come from.
+    pub(crate) fn remote(&self) -> Remote {
+        let secret = self.aws_secret_access_key.expose();
+        let credentials = self.aws_access_key_id.clone().map(|id| (id, secret.to_owned()));
+        Remote {
+            hosts: self.allowed_hosts.0.clone(),
+            buckets: self.allowed_buckets.0.clone(),
+            s3: S3Settings {
+                endpoint: self.s3_endpoint.clone(),
+                region: self.s3_region.clone(),
+                credentials,
+            },
+            network: None,
+        }
     }
 
     /// Where the cluster is.

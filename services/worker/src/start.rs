@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
 
-use crate::app::{Compute, Dependencies, Worker};
+use crate::app::{Compute, Dependencies, Keys, Worker};
 use crate::background::poll;
 use crate::metrics::WorkerMetrics;
 use crate::{Error, Handle, Settings, http};
@@ -67,7 +67,7 @@ struct Foundation {
     address: SocketAddr,
     lock: File,
     shuffle: ShuffleDir,
-    engine: Engine,
+    data_dirs: DataDirs,
     compute: Compute,
 }
 
@@ -88,13 +88,7 @@ impl Foundation {
         };
         let lock = lock(&settings.work_dir)?;
         let shuffle = ShuffleDir::create_empty(settings.work_dir.join("shuffle")).map_err(unusable)?;
-        let engine = Engine::try_new(EngineSettings {
-            memory_bytes: usize::try_from(settings.worker_memory.0).unwrap_or(usize::MAX),
-            spill_dir: settings.work_dir.join("spill"),
-            spill_limit_bytes: settings.spill_limit.0,
-            data_dirs: DataDirs::try_new(&settings.data_dirs.0).map_err(Error::DataDirs)?,
-        })
-        .map_err(unusable)?;
+        let data_dirs = DataDirs::try_new(&settings.data_dirs.0).map_err(Error::DataDirs)?;
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
         let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
@@ -105,7 +99,7 @@ impl Foundation {
             address,
             lock,
             shuffle,
-            engine,
+            data_dirs,
             compute,
         })
     }
@@ -118,14 +112,27 @@ impl Foundation {
             address,
             lock,
             shuffle,
-            engine,
+            data_dirs,
             compute,
         } = self;
         let (tasks, readiness) = (Tasks::new(), Readiness::default());
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
         let view = Arc::new(View::new(Arc::clone(&store), &registry));
-        let metrics = WorkerMetrics::new(&registry, settings.worker_slots, &engine);
+        let engine = Engine::try_new(EngineSettings {
+            memory_bytes: usize::try_from(settings.worker_memory.0).unwrap_or(usize::MAX),
+            spill_dir: settings.work_dir.join("spill"),
+            spill_limit_bytes: settings.spill_limit.0,
+            data_dirs,
+            remote: settings.remote(),
+            kv: Some(Arc::new(Keys::new(Arc::clone(&store)))),
+            ..EngineSettings::default()
+        });
+        let engine = engine.map_err(|source| Error::WorkDir {
+            directory: settings.work_dir.clone(),
+            source,
+        })?;
+        let metrics = WorkerMetrics::new(&registry, settings.worker_slots, &engine, settings.work_dir.clone());
         let worker = Worker::new(Dependencies {
             me: me.clone(),
             slots: settings.worker_slots,

@@ -1,12 +1,38 @@
 //! Input files: where they may lie, how they are named, and how they are read.
+//!
+//! A table goes through `uri` (what is meant) → `walk` or `objects` (which files that is) → `choose` (their format and
+//! compression) → `hive` (columns in directory names) → `schema` (columns in the files) → `provider` (what the engine scans).
 
+mod choose;
+mod compressed;
 mod data_dirs;
 mod footer;
-mod location;
+mod hive;
+mod kv;
 mod multiline;
-mod store;
+mod objects;
+mod provider;
+mod schema;
+mod stores;
 mod table;
+mod text;
+mod types;
+mod uri;
+mod walk;
 
+use std::sync::Arc;
+
+pub(crate) use compressed::decompressing;
 pub use data_dirs::DataDirs;
-pub(crate) use store::ConfinedFiles;
+pub use kv::{KvRow, KvSnapshot, KvSource};
+pub(crate) use stores::{Metered, Stores};
+pub use stores::{Remote, S3Settings};
 pub(crate) use table::register;
+
+/// Where tables may come from, besides the stores of the runtime.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    pub(crate) dirs: DataDirs,
+    pub(crate) remote: Arc<Remote>,
+    pub(crate) kv: Option<Arc<dyn KvSource>>,
+}

@@ -3,18 +3,45 @@
 //! A file is split at line breaks, and a line break inside quotes is no end of a row: split there, rows would be wrong, and not
 //! always noticed. So before a file is split it is looked through, which costs a small part of what parsing it costs.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+
+use datafusion::object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use futures::TryStreamExt;
+
+use crate::Error;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Whether any file that is large enough to be split has a line break inside quotes. A stray quote counts as one that opens:
 /// the file is then read by one task, which is slower and never wrong.
-pub(super) fn any(files: &[PathBuf], split_above: u64) -> io::Result<bool> {
-    for path in files {
-        let file = File::open(path)?;
-        if file.metadata()?.len() >= split_above && has_multiline_field(file)? {
+pub(super) async fn any(
+    store: &dyn ObjectStore,
+    files: impl Iterator<Item = &ObjectMeta>,
+    split_above: u64,
+) -> Result<bool, Error> {
+    for file in files.filter(|file| file.size >= split_above) {
+        let unreadable = |error: &dyn std::fmt::Display| Error::Internal(format!("{} cannot be read: {error}", file.location));
+        let object = store.get(&file.location).await.map_err(|error| unreadable(&error))?;
+        let found = match object.payload {
+            GetResultPayload::File(file, _) => {
+                let looked = tokio::task::spawn_blocking(move || has_multiline_field(file)).await;
+                looked
+                    .map_err(|error| unreadable(&error))?
+                    .map_err(|error| unreadable(&error))?
+            }
+            GetResultPayload::Stream(mut chunks) => {
+                let mut scan = Scan::default();
+                let mut found = false;
+                while let Some(chunk) = chunks.try_next().await.map_err(|error| unreadable(&error))? {
+                    if scan.breaks_in_quotes(&chunk) {
+                        found = true;
+                        break;
+                    }
+                }
+                found
+            }
+        };
+        if found {
             return Ok(true);
         }
     }
@@ -23,19 +50,34 @@ pub(super) fn any(files: &[PathBuf], split_above: u64) -> io::Result<bool> {
 
 fn has_multiline_field(mut from: impl Read) -> io::Result<bool> {
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut quoted = false;
+    let mut scan = Scan::default();
     loop {
         let read = from.read(&mut chunk)?;
         if read == 0 {
             return Ok(false);
         }
-        for byte in &chunk[..read] {
+        if scan.breaks_in_quotes(&chunk[..read]) {
+            return Ok(true);
+        }
+    }
+}
+
+/// Where the scan stands between two chunks.
+#[derive(Default)]
+struct Scan {
+    quoted: bool,
+}
+
+impl Scan {
+    fn breaks_in_quotes(&mut self, chunk: &[u8]) -> bool {
+        for byte in chunk {
             match byte {
-                b'"' => quoted = !quoted,
-                b'\n' if quoted => return Ok(true),
+                b'"' => self.quoted = !self.quoted,
+                b'\n' if self.quoted => return true,
                 _ => {}
             }
         }
+        false
     }
 }
 

@@ -1,39 +1,48 @@
 //! Registration of a job's tables in a session.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
-use api::job::{TableFormat, TableOptions, TableSpec};
-use datafusion::arrow::csv::reader::Format;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::Session;
+use api::job::{Compression, TableFormat, TableOptions};
+use api::task::PlanTable;
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::error::DataFusionError;
-use datafusion::object_store::ObjectStoreExt;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::table_schema::TableSchemaBuilder;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::object_store::ObjectStore;
 use datafusion::prelude::SessionContext;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OnceCell;
 
-use super::location::Location;
-use super::{DataDirs, footer, multiline};
+use super::choose::{self, Chosen, choose};
+use super::compressed::{carrying, engine_type};
+use super::hive::{self, Partitions};
+use super::objects::{self, Entry, Kind};
+use super::provider::{FileTable, TableFile};
+use super::schema::{self, FileSchema};
+use super::text::{self, FURTHER_ROWS, INFERENCE_ROWS, Text};
+use super::uri::Place;
+use super::{Sources, footer, kv, multiline, types, walk};
 use crate::Error;
 use crate::session::MIN_SPLIT_BYTES;
 
-/// Rows looked at to tell the columns of a CSV or NDJSON table.
-const INFERENCE_ROWS: usize = 10_000;
+/// Files looked at side by side.
+const LOOKS: usize = 8;
 
 /// Registers every table under its own name, and under that name in lower case (which is what SQL makes of unquoted names).
-pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, TableSpec>, dirs: &DataDirs) -> Result<(), Error> {
-    for (name, spec) in tables {
+pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, PlanTable>, sources: &Sources) -> Result<(), Error> {
+    for (name, table) in tables {
         if name.is_empty() || name.len() > 256 {
             return Err(Error::Invalid("a table's name must have 1 to 256 bytes".to_owned()));
         }
-        let table = Arc::new(open(ctx, name, spec, dirs).await?);
+        let opened = open(ctx, table, sources).await;
+        let table = opened.map_err(|error| in_table(name, error))?;
         let lower = name.to_lowercase();
         let names = if tables.contains_key(&lower) {
             vec![name.clone()]
@@ -41,153 +50,227 @@ pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, Tab
             vec![name.clone(), lower]
         };
         for name in names {
-            let table = Arc::clone(&table) as _;
-            ctx.register_table(TableReference::bare(name), table)
+            ctx.register_table(TableReference::bare(name), Arc::clone(&table))
                 .map_err(|error| Error::from_engine(&error))?;
         }
     }
     Ok(())
 }
 
-async fn open(ctx: &SessionContext, name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<ListingTable, Error> {
-    let (location, known) = {
-        let (name, spec, dirs) = (name.to_owned(), spec.clone(), dirs.clone());
-        let found = tokio::task::spawn_blocking(move || look(&name, &spec, &dirs)).await;
-        found.map_err(|error| Error::Internal(error.to_string()))??
+async fn open(ctx: &SessionContext, table: &PlanTable, sources: &Sources) -> Result<Arc<dyn TableProvider>, Error> {
+    let spec = &table.spec;
+    let place = Place::of(spec)?;
+    if let Place::Kv(prefix) = &place {
+        if spec.format.is_some() || spec.options != TableOptions::default() {
+            return Err(Error::Invalid("kv: tables have no `format` and no `options`".to_owned()));
+        }
+        return Ok(Arc::new(kv::table(sources.kv.as_ref(), prefix).await?));
+    }
+    let (url, kind, entries) = find(ctx, &place, table, sources).await?;
+    let shown = spec.uri.clone().or_else(|| spec.dataset.clone()).unwrap_or_default();
+    let chosen = choose(kind, entries, spec.format, &spec.options, &shown)?;
+    let looked = Look {
+        ctx,
+        url,
+        options: &spec.options,
+        remote: matches!(place, Place::Http(_) | Place::S3 { .. }),
+        chosen,
     };
-    let format = reader(name, &spec.options, &location, known.is_some())?;
-    infer(ctx, &location, format, known).await.map_err(|error| {
-        Error::Invalid(format!(
-            "table {name:?} ({}): {}",
-            spec.uri.as_deref().unwrap_or_default(),
-            error.strip_backtrace()
-        ))
-    })
+    Ok(Arc::new(looked.table(&shown).await?))
 }
 
-/// Finds the files of a table and sees whether they can be what they are said to be; and its columns when it is CSV whose fields span lines, which the engine's own inference takes
-/// for ends of rows.
-fn look(name: &str, spec: &TableSpec, dirs: &DataDirs) -> Result<(Location, Option<SchemaRef>), Error> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        Error::Invalid(format!(
-            "table {name:?} ({}): {error}",
-            spec.uri.as_deref().unwrap_or_default()
-        ))
-    };
-    let location = Location::find(name, spec, dirs)?;
-    if location.format == TableFormat::Parquet {
-        footer::check(&location.files).map_err(|error| wrong(&error))?;
-    }
-    let split_above = MIN_SPLIT_BYTES as u64;
-    if location.format != TableFormat::Csv || !multiline::any(&location.files, split_above).map_err(|error| wrong(&error))? {
-        return Ok((location, None));
-    }
-    let format = Format::default()
-        .with_header(has_header(&spec.options))
-        .with_delimiter(delimiter(name, &spec.options, &location)?);
-    let file = location
-        .files
-        .first()
-        .map(File::open)
-        .transpose()
-        .map_err(|error| wrong(&error))?;
-    let inferred = file
-        .map(|file| format.infer_schema(file, Some(INFERENCE_ROWS)))
-        .transpose()
-        .map_err(|error| wrong(&error))?;
-    Ok((location, inferred.map(|(schema, _)| Arc::new(schema))))
-}
-
-async fn infer(
+/// The files of a table and the store they are in.
+async fn find(
     ctx: &SessionContext,
-    location: &Location,
-    format: Arc<dyn FileFormat>,
-    known: Option<SchemaRef>,
-) -> Result<ListingTable, DataFusionError> {
-    let state = ctx.state();
-    let mut urls = Vec::with_capacity(location.files.len());
-    let mut objects = Vec::with_capacity(location.files.len());
-    let mut store = None;
-    for file in &location.files {
-        // A directory's file names are taken literally: no globs, no listing.
-        let url = file_url(file)?;
-        let files = state.runtime_env().object_store(&url)?;
-        let object = files.head(url.prefix()).await?;
-        if object.size > 0 {
-            objects.push(object);
-        }
-        urls.push(url);
-        store = Some(files);
-    }
-    let Some(store) = store else {
-        return Err(DataFusionError::Plan("it has no files".to_owned()));
+    place: &Place,
+    table: &PlanTable,
+    sources: &Sources,
+) -> Result<(ObjectStoreUrl, Kind, Vec<Entry>), Error> {
+    let internal = |error: datafusion::error::DataFusionError| Error::from_engine(&error);
+    let remote = |text: String| -> Result<(ObjectStoreUrl, Arc<dyn ObjectStore>), Error> {
+        let url = ObjectStoreUrl::parse(text).map_err(internal)?;
+        let store = ctx.runtime_env().object_store(&url).map_err(internal)?;
+        Ok((url, store))
     };
-    if objects.is_empty() {
-        return Err(DataFusionError::Plan(
-            "its files are empty, so its columns are unknown".to_owned(),
-        ));
-    }
-    let schema = match known {
-        Some(schema) => schema,
-        None => format.infer_schema(&state as &dyn Session, &store, &objects).await?,
-    };
-    let options = ListingOptions::new(format).with_file_extension("");
-    ListingTable::try_new(
-        ListingTableConfig::new_with_multi_paths(urls)
-            .with_listing_options(options)
-            .with_schema(schema),
-    )
-}
-
-fn file_url(file: &Path) -> Result<ListingTableUrl, DataFusionError> {
-    let path = file
-        .to_str()
-        .ok_or_else(|| DataFusionError::Plan(format!("{} is not UTF-8", file.display())))?;
-    let mut url = ListingTableUrl::parse("file:///")?.get_url().clone();
-    // Everything else that is special in a URL is encoded by `set_path` itself.
-    url.set_path(&path.replace('%', "%25"));
-    ListingTableUrl::try_new(url, None)
-}
-
-fn reader(name: &str, options: &TableOptions, location: &Location, multiline: bool) -> Result<Arc<dyn FileFormat>, Error> {
-    let format = location.format;
-    if format != TableFormat::Csv && *options != TableOptions::default() {
-        return Err(Error::Invalid(format!(
-            "table {name:?}: `header` and `delimiter` are options of CSV only"
-        )));
-    }
-    Ok(match format {
-        TableFormat::Csv => {
-            let csv = CsvFormat::default()
-                .with_has_header(has_header(options))
-                .with_delimiter(delimiter(name, options, location)?);
-            Arc::new(
-                csv.with_newlines_in_values(multiline)
-                    .with_schema_infer_max_rec(INFERENCE_ROWS),
-            )
+    match place {
+        Place::File(path) => {
+            let (path, dirs) = (path.clone(), sources.dirs.clone());
+            let found = tokio::task::spawn_blocking(move || walk::find(&path, &dirs)).await;
+            let (kind, entries) = found.map_err(|error| Error::Internal(error.to_string()))??;
+            Ok((ObjectStoreUrl::local_filesystem(), kind, entries))
         }
-        TableFormat::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
-        TableFormat::Ndjson => Arc::new(JsonFormat::default().with_schema_infer_max_rec(INFERENCE_ROWS)),
-    })
-}
-
-fn has_header(options: &TableOptions) -> bool {
-    options.header.unwrap_or(true)
-}
-
-fn delimiter(name: &str, options: &TableOptions, location: &Location) -> Result<u8, Error> {
-    let tabs = location.files.iter().all(|file| {
-        file.extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"))
-    });
-    let chosen = options.delimiter.unwrap_or(if tabs { '\t' } else { ',' });
-    match u8::try_from(chosen).ok().filter(u8::is_ascii) {
-        Some(b'"' | b'\n' | b'\r') => Err(Error::Invalid(format!(
-            "table {name:?}: a quote or a line break cannot be the delimiter"
-        ))),
-        Some(delimiter) => Ok(delimiter),
-        None => Err(Error::Invalid(format!(
-            "table {name:?}: delimiter {chosen:?} is not one ASCII character"
-        ))),
+        Place::Dataset(name) => Ok((objects::blob_url()?, Kind::Pattern, objects::of_dataset(name, &table.files)?)),
+        Place::Http(address) => {
+            sources.remote.check(address)?;
+            let (url, store) = remote(address[..url::Position::BeforePath].to_owned())?;
+            Ok((url, Kind::One, objects::behind_http(store.as_ref(), address).await?))
+        }
+        Place::S3 { bucket, key } => {
+            let (url, store) = remote(format!("s3://{bucket}"))?;
+            let (kind, entries) = objects::in_bucket(store.as_ref(), bucket, key).await?;
+            Ok((url, kind, entries))
+        }
+        Place::Kv(_) => Err(Error::Internal("keys are no files".to_owned())),
     }
+}
+
+/// A table whose files are found and are now looked at.
+struct Look<'a> {
+    ctx: &'a SessionContext,
+    url: ObjectStoreUrl,
+    options: &'a TableOptions,
+    /// Whether reading a whole file to learn about it would be dear.
+    remote: bool,
+    chosen: Chosen,
+}
+
+impl Look<'_> {
+    async fn table(mut self, shown: &str) -> Result<FileTable, Error> {
+        let internal = |error: datafusion::error::DataFusionError| Error::from_engine(&error);
+        self.options_fit()?;
+        let declared = types::declared(self.ctx, &self.options.schema).await?;
+        self.chosen.entries.retain(|entry| entry.meta.size > 0);
+        if self.chosen.entries.is_empty() && declared.is_empty() {
+            return Err(Error::Invalid(format!(
+                "{shown}: its files are empty, so its columns are unknown"
+            )));
+        }
+        let partitions = hive::partitions(&self.chosen.entries, &declared)?;
+        let in_directories = |field: &Field| partitions.columns.iter().any(|column| column.name() == field.name());
+        let declared: Vec<Field> = declared.into_iter().filter(|field| !in_directories(field)).collect();
+
+        let store = self.ctx.runtime_env().object_store(&self.url).map_err(internal)?;
+        let csv_delimiter = self.delimiter()?;
+        let schemas = self.schemas(&store, csv_delimiter).await?;
+        let columns = self.columns(&declared, &schemas, &partitions)?;
+        let split = self.chosen.format != TableFormat::Csv || !self.may_break_lines(store.as_ref()).await?;
+        Ok(FileTable {
+            scanned_from: carrying(&self.url, self.chosen.compression).map_err(internal)?,
+            store: self.url.clone(),
+            format: self.reader(csv_delimiter, split),
+            columns: TableSchemaBuilder::from(&Arc::new(columns))
+                .with_table_partition_cols(partitions.columns.clone())
+                .build(),
+            files: self.files(schemas, partitions),
+        })
+    }
+
+    fn options_fit(&self) -> Result<(), Error> {
+        let format = self.chosen.format;
+        let TableOptions { header, delimiter, .. } = self.options;
+        if format != TableFormat::Csv && (header.is_some() || delimiter.is_some()) {
+            return Err(Error::Invalid("`header` and `delimiter` are options of CSV only".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The columns of each file, as far as they can be told.
+    async fn schemas(&self, store: &Arc<dyn ObjectStore>, delimiter: u8) -> Result<Vec<FileSchema>, Error> {
+        let state = self.ctx.state();
+        let parquet = ParquetFormat::default().with_force_view_types(false);
+        let text = match self.chosen.format {
+            TableFormat::Csv => Text::Csv {
+                header: self.has_header(),
+                delimiter,
+            },
+            _ => Text::Ndjson,
+        };
+        let look = |(index, entry): (usize, &Entry)| {
+            let (state, parquet, text, entry) = (&state, &parquet, &text, entry.clone());
+            async move {
+                let named = |error: Error| error.context(&entry.shown);
+                let columns = if self.chosen.format == TableFormat::Parquet {
+                    footer::check(store.as_ref(), &entry.meta, &entry.shown).await?;
+                    let inferred = parquet
+                        .infer_schema(state as &dyn Session, store, std::slice::from_ref(&entry.meta))
+                        .await;
+                    inferred.map_err(|error| named(Error::from_engine(&error)))?
+                } else {
+                    let rows = if index == 0 { INFERENCE_ROWS } else { FURTHER_ROWS };
+                    let compression = engine_type(self.chosen.compression);
+                    Arc::new(
+                        text::infer(store.as_ref(), &entry.meta, text, compression, rows)
+                            .await
+                            .map_err(named)?,
+                    )
+                };
+                Ok::<_, Error>((entry.shown, columns))
+            }
+        };
+        let looks: Vec<_> = self.chosen.entries.iter().enumerate().map(look).collect();
+        stream::iter(looks).buffered(LOOKS).try_collect().await
+    }
+
+    /// The columns that the files have together, or that are declared.
+    fn columns(&self, declared: &[Field], schemas: &[FileSchema], partitions: &Partitions) -> Result<Schema, Error> {
+        let csv = self.chosen.format == TableFormat::Csv;
+        let found = match (csv, declared.is_empty()) {
+            (true, true) => schema::by_position(schemas)?,
+            (false, true) => schema::by_name(schemas)?,
+            (true, false) => schema::declared_by_position(declared, schemas, self.has_header())?,
+            (false, false) => schema::declared_by_name(declared, schemas)?,
+        };
+        let twice = |field: &Field| partitions.columns.iter().any(|column| column.name() == field.name());
+        if csv && let Some(field) = found.fields().iter().find(|field| twice(field)) {
+            return Err(Error::Invalid(format!(
+                "the column {:?} is in the files and in the names of their directories: rename one of them",
+                field.name()
+            )));
+        }
+        // Where columns have names, that of the directory stands for the one in the files.
+        let kept: Vec<_> = found.fields().iter().filter(|field| !twice(field)).cloned().collect();
+        Ok(Schema::new(kept))
+    }
+
+    /// Whether a file of CSV must be read in one piece. Compressed files are anyhow, and what is far away is not read through.
+    async fn may_break_lines(&self, store: &dyn ObjectStore) -> Result<bool, Error> {
+        if self.remote || self.chosen.compression != Compression::None {
+            return Ok(true);
+        }
+        let files = self.chosen.entries.iter().map(|entry| &entry.meta);
+        multiline::any(store, files, MIN_SPLIT_BYTES as u64).await
+    }
+
+    fn reader(&self, delimiter: u8, split: bool) -> Arc<dyn FileFormat> {
+        let compression = engine_type(self.chosen.compression);
+        match self.chosen.format {
+            TableFormat::Csv => Arc::new(
+                CsvFormat::default()
+                    .with_has_header(self.has_header())
+                    .with_delimiter(delimiter)
+                    .with_newlines_in_values(!split)
+                    .with_file_compression_type(compression),
+            ),
+            TableFormat::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
+            TableFormat::Ndjson => Arc::new(JsonFormat::default().with_file_compression_type(compression)),
+        }
+    }
+
+    fn files(&mut self, schemas: Vec<FileSchema>, partitions: Partitions) -> Vec<TableFile> {
+        let entries = std::mem::take(&mut self.chosen.entries);
+        let file = |((entry, (_, schema)), values): ((Entry, FileSchema), Vec<_>)| TableFile {
+            file: PartitionedFile::new_from_meta(entry.meta).with_partition_values(values),
+            schema: Some(schema),
+            statistics: OnceCell::new(),
+        };
+        entries.into_iter().zip(schemas).zip(partitions.values).map(file).collect()
+    }
+
+    fn has_header(&self) -> bool {
+        self.options.header.unwrap_or(true)
+    }
+
+    fn delimiter(&self) -> Result<u8, Error> {
+        let tabs = self.chosen.entries.iter().all(|entry| choose::is_tsv(&entry.relative));
+        let chosen = self.options.delimiter.unwrap_or(if tabs { '\t' } else { ',' });
+        match u8::try_from(chosen).ok().filter(u8::is_ascii) {
+            Some(b'"' | b'\n' | b'\r') => Err(Error::Invalid("a quote or a line break cannot be the delimiter".to_owned())),
+            Some(delimiter) => Ok(delimiter),
+            None => Err(Error::Invalid(format!("delimiter {chosen:?} is not one ASCII character"))),
+        }
+    }
+}
+
+fn in_table(name: &str, error: Error) -> Error {
+    error.context(&format!("table {name:?}"))
 }

@@ -10,8 +10,8 @@ mod subquery;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::job::{Column, TableSpec};
-use api::task::{Stage, StageGraph};
+use api::job::Column;
+use api::task::{PlanTable, Stage, StageGraph};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
@@ -22,7 +22,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 pub(crate) use stage::{StagePlan, decode};
 
-use crate::files::{self, DataDirs};
+use crate::files::{self, Sources};
 use crate::{Error, session};
 
 /// Largest plan of one stage: what the control store takes in one request, with room for the rest of it.
@@ -34,20 +34,20 @@ const MAX_PARTITIONS: u32 = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     pub(crate) sql: String,
-    pub(crate) tables: BTreeMap<String, TableSpec>,
+    pub(crate) tables: BTreeMap<String, PlanTable>,
 }
 
 /// Turns a query into stages.
 pub(crate) async fn plan(
     query: &Query,
-    dirs: &DataDirs,
+    sources: &Sources,
     runtime: &Arc<RuntimeEnv>,
     partitions: u32,
 ) -> Result<StageGraph, Error> {
     let partitions = partitions.clamp(1, MAX_PARTITIONS) as usize;
-    let (ctx, logical) = analyse(query, dirs, runtime, session::distributed(partitions)).await?;
+    let (ctx, logical) = analyse(query, sources, runtime, session::distributed(partitions)).await?;
     if subquery::may_return_many_rows(&logical) {
-        return alone(query, dirs, runtime, "a scalar subquery might return several rows").await;
+        return alone(query, sources, runtime, "a scalar subquery might return several rows").await;
     }
     let physical = ctx
         .state()
@@ -60,7 +60,7 @@ pub(crate) async fn plan(
         Ok(stages) => finish(stages, columns),
         Err(reason) => {
             tracing::info!(%reason, "query runs as one task");
-            alone(query, dirs, runtime, &reason.strip_backtrace()).await
+            alone(query, sources, runtime, &reason.strip_backtrace()).await
         }
     }
 }
@@ -68,10 +68,10 @@ pub(crate) async fn plan(
 /// The physical plan of a query that runs whole, as one task.
 pub(crate) async fn plan_whole(
     query: &Query,
-    dirs: &DataDirs,
+    sources: &Sources,
     runtime: &Arc<RuntimeEnv>,
 ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), Error> {
-    let (ctx, logical) = analyse(query, dirs, runtime, session::whole()).await?;
+    let (ctx, logical) = analyse(query, sources, runtime, session::whole()).await?;
     let physical = ctx
         .state()
         .create_physical_plan(&logical)
@@ -82,20 +82,20 @@ pub(crate) async fn plan_whole(
 
 async fn analyse(
     query: &Query,
-    dirs: &DataDirs,
+    sources: &Sources,
     runtime: &Arc<RuntimeEnv>,
     config: SessionConfig,
 ) -> Result<(SessionContext, LogicalPlan), Error> {
     let statement = statement::parse(&query.sql)?;
     let ctx = SessionContext::new_with_config_rt(config, Arc::clone(runtime));
-    files::register(&ctx, &query.tables, dirs).await?;
+    files::register(&ctx, &query.tables, sources).await?;
     let logical = statement::analyse(&ctx, statement, query).await?;
     Ok((ctx, logical))
 }
 
 /// The query as one stage of one task that plans it again: for what cannot be cut or encoded.
-async fn alone(query: &Query, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>, reason: &str) -> Result<StageGraph, Error> {
-    let (_, physical) = plan_whole(query, dirs, runtime).await?;
+async fn alone(query: &Query, sources: &Sources, runtime: &Arc<RuntimeEnv>, reason: &str) -> Result<StageGraph, Error> {
+    let (_, physical) = plan_whole(query, sources, runtime).await?;
     let text = displayable(physical.as_ref()).indent(false);
     let stage = Stage {
         plan: StagePlan::Sql(query.clone()).encode()?,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use api::job::TableSpec;
+use api::task::PlanTable;
 use bytes::{BufMut, Bytes, BytesMut};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::TaskContext;
@@ -36,7 +36,7 @@ pub(crate) enum StagePlan {
 #[derive(Serialize, Deserialize)]
 struct SqlPayload {
     sql: String,
-    tables: BTreeMap<String, TableSpec>,
+    tables: BTreeMap<String, PlanTable>,
 }
 
 impl StagePlan {

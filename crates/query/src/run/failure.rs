@@ -1,5 +1,7 @@
 //! Why a task failed, told apart by what must happen next.
 
+use std::path::Path;
+
 use api::ErrorCode;
 use api::task::TaskFailure;
 use datafusion::arrow::error::ArrowError;
@@ -22,15 +24,42 @@ pub enum Failure {
     /// An input is lost: its producer must run again.
     #[error(transparent)]
     Fetch(FetchFailed),
-    /// Not enough memory or disk: may work elsewhere or later; the text says what to raise.
+    /// Not enough memory: may work with more of it, or with more partitions; the text says what to raise.
     #[error("{0}")]
-    Resources(String),
+    OutOfMemory(String),
+    /// The disk of this worker is full: may work elsewhere or later.
+    #[error("{0}")]
+    DiskFull(String),
     /// Anything else: may work elsewhere or later.
     #[error("{0}")]
     Retryable(String),
     /// Somebody cancelled it.
     #[error("the task was cancelled")]
     Cancelled,
+}
+
+impl Failure {
+    /// Names the directory of the attempt when its disk is full.
+    pub(super) fn in_directory(self, attempt: &Path) -> Self {
+        match self {
+            Self::DiskFull(detail) => Self::DiskFull(format!(
+                "no space left in WORK_DIR ({}): give the worker more disk, or several workers less each: {detail}",
+                attempt.display()
+            )),
+            other => other,
+        }
+    }
+
+    /// Names the files that were read when it is they, or the query, that are wrong.
+    pub(super) fn in_files(self, files: &str) -> Self {
+        match self {
+            Self::User { code, detail } => Self::User {
+                code,
+                detail: detail + files,
+            },
+            other => other,
+        }
+    }
 }
 
 impl From<Failure> for TaskFailure {
@@ -46,7 +75,8 @@ impl From<Failure> for TaskFailure {
                     detail,
                 }
             }
-            Failure::Resources(detail) | Failure::Retryable(detail) => Self::Retryable(detail),
+            Failure::OutOfMemory(detail) => Self::OutOfMemory(detail),
+            Failure::DiskFull(detail) | Failure::Retryable(detail) => Self::Retryable(detail),
             Failure::Cancelled => Self::Retryable("the task was cancelled".to_owned()),
         }
     }
@@ -88,7 +118,7 @@ fn from_engine(error: &DataFusionError, text: &str) -> Failure {
         DataFusionError::ObjectStore(inner) => from_store(inner, text),
         DataFusionError::ParquetError(inner) => from_foreign_or(inner.as_ref(), text, user),
         DataFusionError::IoError(inner) => from_io(inner, text),
-        DataFusionError::ResourcesExhausted(_) => resources(text),
+        DataFusionError::ResourcesExhausted(reason) => resources(reason, text),
         DataFusionError::SQL(..)
         | DataFusionError::NotImplemented(_)
         | DataFusionError::Plan(_)
@@ -103,7 +133,7 @@ fn from_arrow(error: &ArrowError, text: &str) -> Failure {
     match error {
         ArrowError::ExternalError(inner) => from_foreign(inner.as_ref(), text),
         ArrowError::IoError(_, inner) => from_io(inner, text),
-        ArrowError::MemoryError(_) => resources(text),
+        ArrowError::MemoryError(reason) => resources(reason, text),
         ArrowError::IpcError(_) | ArrowError::CDataInterface(_) => Failure::Retryable(text.to_owned()),
         _ => user(text),
     }
@@ -122,6 +152,9 @@ fn from_foreign_or(error: &(dyn std::error::Error + 'static), text: &str, otherw
         }
         if let Some(failure) = error.downcast_ref::<Failure>() {
             return failure.clone();
+        }
+        if let Some(refused) = error.downcast_ref::<crate::Error>() {
+            return refused.clone().into();
         }
         if let Some(engine) = error.downcast_ref::<DataFusionError>() {
             return from_engine(engine, text);
@@ -143,7 +176,7 @@ fn from_foreign_or(error: &(dyn std::error::Error + 'static), text: &str, otherw
 fn from_store(error: &object_store::Error, text: &str) -> Failure {
     let code = match error {
         object_store::Error::NotFound { .. } => ErrorCode::NotFound,
-        object_store::Error::PermissionDenied { .. } => ErrorCode::Forbidden,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => ErrorCode::Forbidden,
         object_store::Error::NotSupported { .. } => ErrorCode::InvalidArgument,
         _ => return Failure::Retryable(text.to_owned()),
     };
@@ -153,20 +186,36 @@ fn from_store(error: &object_store::Error, text: &str) -> Failure {
     }
 }
 
+/// What the engine says when its directory of spilled rows has reached its limit.
+const SPILL_LIMIT_REACHED: &str = "used disk space during the spilling process";
+
 fn from_io(error: &std::io::Error, text: &str) -> Failure {
+    use std::io::ErrorKind;
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Failure::Resources(format!("{text}: WORK_DIR is full, give the worker more disk"))
+        _ if error.raw_os_error().is_none() && error.to_string().contains(SPILL_LIMIT_REACHED) => {
+            resources(SPILL_LIMIT_REACHED, text)
         }
-        std::io::ErrorKind::OutOfMemory => resources(text),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Failure::DiskFull(text.to_owned()),
+        ErrorKind::OutOfMemory => resources("", text),
+        // Not from the system but from a decoder: running it again would not mend the file. (Damaged shuffle files are found out
+        // by their reader, before.)
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+            user(&format!("a file is damaged or cut short: {text}"))
+        }
         _ => Failure::Retryable(text.to_owned()),
     }
 }
 
-fn resources(text: &str) -> Failure {
-    Failure::Resources(format!(
-        "{text}\nThe task needs more memory than it was given: raise WORKER_MEMORY, lower WORKER_SLOTS, or use more partitions \
-         (hash joins cannot spill, sorts and aggregates can)"
+fn resources(reason: &str, text: &str) -> Failure {
+    if reason.contains(SPILL_LIMIT_REACHED) {
+        return Failure::OutOfMemory(format!(
+            "{text}\nThe task would put more on disk than SPILL_LIMIT allows: raise SPILL_LIMIT, or WORKER_MEMORY so that less is \
+             put there, or lower WORKER_SLOTS"
+        ));
+    }
+    Failure::OutOfMemory(format!(
+        "{text}\nThe task needs more memory than it was given: raise WORKER_MEMORY, lower WORKER_SLOTS so that fewer tasks share \
+         it, or make the join smaller (sorts and aggregates go to disk, hash joins cannot)"
     ))
 }
 
@@ -211,9 +260,39 @@ mod tests {
         let divided = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
         assert!(matches!(Failure::from(divided), Failure::User { .. }));
         let full = Failure::from(DataFusionError::ResourcesExhausted("no room".to_owned()).context("sorting"));
-        assert!(matches!(full, Failure::Resources(text) if text.contains("WORKER_MEMORY")));
+        assert!(matches!(full, Failure::OutOfMemory(text) if text.contains("WORKER_MEMORY")));
         assert!(matches!(
             Failure::from(DataFusionError::Internal("bug".to_owned())),
+            Failure::Retryable(_)
+        ));
+    }
+
+    #[test]
+    fn a_full_disk_is_tried_again_and_names_the_directory() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let errors = [
+            DataFusionError::IoError(full()),
+            DataFusionError::ArrowError(Box::new(ArrowError::IoError("write".to_owned(), full())), None),
+            DataFusionError::External(Box::new(ArrowError::IoError("write".to_owned(), full()))).context("spilling"),
+            DataFusionError::ParquetError(Box::new(full().into())),
+        ];
+        for error in errors {
+            let shown = format!("{error:?}");
+            let failure = Failure::from(error).in_directory(Path::new("/work/shuffle/j/1/2-3"));
+            let TaskFailure::Retryable(text) = failure.clone().into() else {
+                panic!("{shown}: {failure:?}")
+            };
+            assert!(text.contains("no space left in WORK_DIR (/work/shuffle/j/1/2-3)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_decoder_refuses_is_the_files_fault_and_what_the_system_refuses_is_not() {
+        let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        assert!(matches!(Failure::from(DataFusionError::IoError(cut)), Failure::User { .. }));
+        let device = std::io::Error::from_raw_os_error(5);
+        assert!(matches!(
+            Failure::from(DataFusionError::IoError(device)),
             Failure::Retryable(_)
         ));
     }

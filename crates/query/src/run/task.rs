@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::task::{StageOutputs, TaskId};
 use bytes::Bytes;
@@ -17,12 +16,14 @@ use datafusion::prelude::SessionContext;
 use futures::{FutureExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
+use super::pool::TaskPool;
 use super::prepare::prepare;
-use super::{Failure, scanned};
+use super::{Failure, TaskProgress, scanned};
+use crate::files::{Metered, Sources};
 use crate::plan::{self, StagePlan};
-use crate::shuffle::{Inputs, ShuffleSource, ShuffleWriter};
+use crate::session;
+use crate::shuffle::{Inputs, ShuffleSource, Sink, Writer};
 use crate::stack::on_large_stack;
-use crate::{DataDirs, session};
 
 /// What to run, and where to leave what it makes.
 #[derive(Debug, Clone)]
@@ -37,36 +38,12 @@ pub struct RunTask {
     pub source: Arc<dyn ShuffleSource>,
     /// The directory of the attempt, which appears when the task is done.
     pub attempt: PathBuf,
+    /// What the files are for, and so what they are.
+    pub sink: Sink,
     /// Counts while it runs.
     pub progress: Arc<TaskProgress>,
     /// Stops it.
     pub cancel: CancellationToken,
-}
-
-/// What a running task has done so far.
-#[derive(Debug, Default)]
-pub struct TaskProgress {
-    rows: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl TaskProgress {
-    /// Rows written.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of rows written, as they lie in memory.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, rows: usize, bytes: usize) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
 }
 
 /// What a task left.
@@ -81,17 +58,21 @@ pub struct Written {
 }
 
 /// Runs a task to its end, its failure or its cancellation. A panic inside is a failure of the task.
-pub(crate) async fn run(task: RunTask, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>) -> Result<Written, Failure> {
+pub(crate) async fn run(task: RunTask, sources: &Sources, runtime: &RuntimeEnv) -> Result<Written, Failure> {
     let cancel = task.cancel.clone();
-    let work = AssertUnwindSafe(execute(task, dirs, runtime)).catch_unwind();
-    tokio::select! {
+    let meter = Arc::clone(task.progress.meter());
+    let place = task.attempt.clone();
+    let work = AssertUnwindSafe(meter.measure(execute(task, sources, runtime))).catch_unwind();
+    let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Failure::Cancelled),
         outcome = work => outcome.unwrap_or_else(|panic| Err(Failure::Retryable(format!("the task panicked: {}", text_of(panic.as_ref()))))),
-    }
+    };
+    outcome.map_err(|failure| failure.in_directory(&place))
 }
 
-async fn execute(task: RunTask, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>) -> Result<Written, Failure> {
+async fn execute(task: RunTask, sources: &Sources, runtime: &RuntimeEnv) -> Result<Written, Failure> {
+    let runtime = Arc::new(runtime_of(&task, runtime));
     let plan = StagePlan::decode(&task.plan).map_err(Failure::Retryable)?;
     let (plan, ctx) = match plan {
         StagePlan::Physical(bytes) => {
@@ -101,12 +82,12 @@ async fn execute(task: RunTask, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>) -> R
                 source: Arc::clone(&task.source),
             };
             let config = session::task().with_extension(Arc::new(inputs));
-            let ctx = SessionContext::new_with_config_rt(config, Arc::clone(runtime)).task_ctx();
+            let ctx = SessionContext::new_with_config_rt(config, Arc::clone(&runtime)).task_ctx();
             (plan::decode(&bytes, &ctx)?, ctx)
         }
         StagePlan::Sql(query) => {
-            let (dirs, runtime) = (dirs.clone(), Arc::clone(runtime));
-            let planning = on_large_stack(async move { plan::plan_whole(&query, &dirs, &runtime).await });
+            let (sources, runtime) = (sources.clone(), Arc::clone(&runtime));
+            let planning = on_large_stack(async move { plan::plan_whole(&query, &sources, &runtime).await });
             let (ctx, plan) = planning.await.map_err(Failure::Retryable)??;
             (plan, ctx.task_ctx())
         }
@@ -116,13 +97,21 @@ async fn execute(task: RunTask, dirs: &DataDirs, runtime: &Arc<RuntimeEnv>) -> R
     if partition >= input.output_partitioning().partition_count() {
         return Err(Failure::Retryable(format!("the stage has no partition {partition}")));
     }
-    write(&task, &input, hash, ctx).await.map_err(|failure| match failure {
-        Failure::User { code, detail } => Failure::User {
-            code,
-            detail: detail + &scanned::describe(&input, partition),
-        },
-        other => other,
-    })
+    scanned::unchanged(&input, partition, &ctx).await?;
+    task.progress.runs(&input);
+    write(&task, &input, hash, ctx)
+        .await
+        .map_err(|failure| failure.in_files(&scanned::describe(&input, partition)))
+}
+
+/// The engine's runtime with the task's meter on its memory and on what it reads.
+fn runtime_of(task: &RunTask, shared: &RuntimeEnv) -> RuntimeEnv {
+    let meter = task.progress.meter();
+    RuntimeEnv {
+        memory_pool: Arc::new(TaskPool::new(Arc::clone(&shared.memory_pool), Arc::clone(meter))),
+        object_store_registry: Arc::new(Metered::new(Arc::clone(&shared.object_store_registry), Arc::clone(meter))),
+        ..shared.clone()
+    }
 }
 
 async fn write(
@@ -133,7 +122,7 @@ async fn write(
 ) -> Result<Written, Failure> {
     let mut rows = input.execute(task.task.partition as usize, ctx)?;
     let outputs = hash.as_ref().map_or(1, |(_, outputs)| *outputs);
-    let mut writer = ShuffleWriter::create(&task.attempt, outputs, &input.schema())?;
+    let mut writer = Writer::create(&task.attempt, task.sink, outputs, &input.schema())?;
     let partitioner = hash.map(|(by, outputs)| BatchPartitioner::new_hash_partitioner(by, outputs, Time::default()));
     let mut partitioner = partitioner.transpose()?;
     while let Some(batch) = rows.try_next().await? {
@@ -147,7 +136,7 @@ async fn write(
     Ok(Written {
         rows: task.progress.rows(),
         bytes,
-        spilled_bytes: spilled(input),
+        spilled_bytes: task.progress.spilled_bytes(),
     })
 }
 
@@ -162,11 +151,6 @@ fn write_specification(plan: Arc<dyn ExecutionPlan>) -> (Arc<dyn ExecutionPlan>,
         return (Arc::clone(repartition.input()), Some((by.clone(), *outputs)));
     }
     (plan, None)
-}
-
-fn spilled(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
-    own + plan.children().into_iter().map(spilled).sum::<u64>()
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -1,7 +1,7 @@
 //! Shuffle files on disk: `{root}/{job}/{stage}/{partition}-{attempt}/{output}.arrow`.
 //!
 //! A task writes into `….tmp` and renames the directory when all of its files are complete: an attempt is there whole or not at
-//! all. Nothing is synced: after a crash of the machine the job runs again, and the root is emptied at start.
+//! all. Files for later stages are checksummed frames, a job's result is a plain Arrow IPC stream or `dataset.parquet`. Nothing is synced: after a crash of the machine the job runs again, and the root is emptied at start.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,10 @@ use std::path::{Path, PathBuf};
 use api::JobId;
 use api::task::TaskId;
 use async_trait::async_trait;
-use futures::StreamExt;
-use tokio_util::io::ReaderStream;
 
+use super::attempt::remove;
+use super::local;
 use super::source::{ByteStream, ShufflePart, ShuffleSource};
-
-/// Bytes read from a file at a time.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The shuffle files of one worker.
 #[derive(Debug, Clone)]
@@ -52,6 +49,12 @@ impl ShuffleDir {
         file_in(&self.attempt(task), output)
     }
 
+    /// The Parquet file of a task whose rows go into a dataset.
+    #[must_use]
+    pub fn dataset(&self, task: &TaskId) -> PathBuf {
+        dataset_in(&self.attempt(task))
+    }
+
     /// Removes the files of one attempt.
     ///
     /// # Errors
@@ -80,7 +83,7 @@ impl ShuffleSource for ShuffleDir {
             attempt: part.attempt,
         };
         let file = tokio::fs::File::open(self.file(&task, part.output)).await?;
-        Ok(ReaderStream::with_capacity(file, CHUNK_BYTES).boxed())
+        Ok(local::read(file.into_std().await))
     }
 }
 
@@ -88,9 +91,6 @@ pub(super) fn file_in(attempt: &Path, output: u32) -> PathBuf {
     attempt.join(format!("{output}.arrow"))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+pub(super) fn dataset_in(attempt: &Path) -> PathBuf {
+    attempt.join("dataset.parquet")
 }

@@ -1,7 +1,10 @@
 //! Rows on their way from one stage to the next: written as files, named by who wrote them, read through a seam.
 
+mod attempt;
 mod codec;
 mod dir;
+mod frame;
+mod local;
 mod read;
 mod source;
 mod write;
@@ -10,4 +13,5 @@ pub(crate) use codec::Codec;
 pub use dir::ShuffleDir;
 pub(crate) use read::{Inputs, ReadMode, ShuffleRead};
 pub use source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
-pub(crate) use write::ShuffleWriter;
+pub use write::Sink;
+pub(crate) use write::Writer;

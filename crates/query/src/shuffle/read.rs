@@ -19,6 +19,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use formats::IpcDecoder;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use super::frame::Unframer;
 use super::source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
 
 /// Files opened ahead of the one that is being read; order is kept.
@@ -186,23 +187,38 @@ impl ExecutionPlan for ShuffleRead {
     }
 }
 
+/// A file that is being read.
+struct Reading {
+    bytes: ByteStream,
+    frames: Unframer,
+    decoder: IpcDecoder,
+}
+
 /// The batches of one file. Whatever is wrong with it, its producer is named.
 fn decode(part: ShufflePart, bytes: ByteStream, schema: SchemaRef) -> BoxStream<'static, Result<RecordBatch>> {
-    let start = Some((bytes, IpcDecoder::new()));
+    let start = Some(Reading {
+        bytes,
+        frames: Unframer::default(),
+        decoder: IpcDecoder::new(),
+    });
     stream::try_unfold(start, move |state| {
         let (part, schema) = (part.clone(), Arc::clone(&schema));
         async move {
-            let Some((mut bytes, mut decoder)) = state else {
+            let Some(mut reading) = state else {
                 return Ok(None);
             };
             loop {
-                if let Some(batch) = decoder.next_batch().map_err(|error| failed(&part, error))? {
-                    return Ok(Some((with_schema(batch, &schema)?, Some((bytes, decoder)))));
+                if let Some(batch) = reading.decoder.next_batch().map_err(|error| failed(&part, error))? {
+                    return Ok(Some((with_schema(batch, &schema)?, Some(reading))));
                 }
-                match bytes.try_next().await.map_err(|error| failed(&part, error))? {
-                    Some(chunk) => decoder.feed(chunk),
-                    None if decoder.is_complete() => return Ok(None),
-                    None => return Err(failed(&part, "it ends before its end-of-stream marker")),
+                if let Some(payload) = reading.frames.next().map_err(|error| failed(&part, error))? {
+                    reading.decoder.feed(payload);
+                    continue;
+                }
+                match reading.bytes.try_next().await.map_err(|error| failed(&part, error))? {
+                    Some(chunk) => reading.frames.feed(chunk),
+                    None if reading.frames.is_complete() && reading.decoder.is_complete() => return Ok(None),
+                    None => return Err(failed(&part, "it ends before its end")),
                 }
             }
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 
-/// Bytes of one Arrow IPC stream.
+/// Bytes of one file, in pieces of any size.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// One file of a shuffle.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use api::JobId;
 use api::job::TableSpec;
-use api::task::{Producer, StageGraph, StageOutputs, TaskId};
+use api::task::{PlanTable, Producer, StageGraph, StageOutputs, TaskId};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -15,13 +15,17 @@ use datafusion::prelude::{JsonReadOptions, ParquetReadOptions, SessionContext};
 use tokio_util::sync::CancellationToken;
 
 use super::data;
-use crate::{DataDirs, Engine, EngineSettings, Failure, RunTask, ShuffleDir, TaskProgress};
+use crate::{
+    DataDirs, Engine, EngineSettings, Failure, PlanRequest, RunTask, ShuffleDir, ShuffleSource, Sink, TaskProgress, Written,
+};
 
 /// An engine, tables and a place for files.
 pub(super) struct Cluster {
     pub(super) engine: Engine,
     pub(super) shuffle: ShuffleDir,
     pub(super) tables: BTreeMap<String, TableSpec>,
+    /// Tables with files that the leader knows.
+    pub(super) planned: BTreeMap<String, PlanTable>,
     pub(super) dir: tempfile::TempDir,
 }
 
@@ -33,6 +37,9 @@ pub(super) struct Seen {
     pub(super) rows: u64,
     pub(super) spilled: u64,
 }
+
+/// The attempt that won, by stage and partition.
+pub(super) type Attempts = BTreeMap<(u32, u32), u32>;
 
 /// Called after every finished task with the job's files so far; it may take some away.
 pub(super) type Sabotage<'a> = &'a mut dyn FnMut(&ShuffleDir, &TaskId);
@@ -51,13 +58,24 @@ impl Cluster {
             engine,
             shuffle,
             tables,
+            planned: BTreeMap::new(),
             dir,
+        }
+    }
+
+    pub(super) fn request(&self, sql: &str, target_partitions: u32) -> PlanRequest {
+        let tables = self.tables.iter().map(|(name, spec)| (name.clone(), spec.clone().into()));
+        PlanRequest {
+            sql: sql.to_owned(),
+            tables: tables.chain(self.planned.clone()).collect(),
+            target_partitions,
+            now_ms: 0,
         }
     }
 
     pub(super) async fn plan(&self, sql: &str, partitions: u32) -> StageGraph {
         self.engine
-            .plan_sql(sql, &self.tables, partitions)
+            .plan_sql(self.request(sql, partitions))
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
@@ -124,12 +142,52 @@ impl Cluster {
         Ok((batches, seen))
     }
 
-    pub(super) async fn run_task(
+    pub(super) async fn run_task(&self, graph: &StageGraph, task: TaskId, attempts: &Attempts) -> Result<Written, Failure> {
+        let last = task.stage as usize + 1 == graph.stages.len();
+        let sink = if last { Sink::Result } else { Sink::Shuffle };
+        self.run_task_into(graph, task, attempts, sink).await
+    }
+
+    pub(super) async fn run_task_into(
         &self,
         graph: &StageGraph,
         task: TaskId,
-        attempts: &BTreeMap<(u32, u32), u32>,
-    ) -> Result<crate::Written, Failure> {
+        attempts: &Attempts,
+        sink: Sink,
+    ) -> Result<Written, Failure> {
+        let run = RunTask {
+            sink,
+            ..self.task(graph, task, attempts)
+        };
+        self.engine.run_task(run).await
+    }
+
+    pub(super) async fn run_task_from(
+        &self,
+        graph: &StageGraph,
+        task: TaskId,
+        attempts: &Attempts,
+        source: Arc<dyn ShuffleSource>,
+    ) -> Result<Written, Failure> {
+        let run = RunTask {
+            source,
+            ..self.task(graph, task, attempts)
+        };
+        self.engine.run_task(run).await
+    }
+
+    pub(super) async fn run_task_watched(
+        &self,
+        graph: &StageGraph,
+        task: TaskId,
+        attempts: &Attempts,
+    ) -> Result<(Written, Arc<TaskProgress>), Failure> {
+        let run = self.task(graph, task, attempts);
+        let progress = Arc::clone(&run.progress);
+        Ok((self.engine.run_task(run).await?, progress))
+    }
+
+    fn task(&self, graph: &StageGraph, task: TaskId, attempts: &Attempts) -> RunTask {
         let stage = &graph.stages[task.stage as usize];
         let outputs = |input: u32| StageOutputs {
             stage: input,
@@ -140,16 +198,16 @@ impl Cluster {
                 })
                 .collect(),
         };
-        let run = RunTask {
+        RunTask {
             task,
             plan: stage.plan.clone(),
             inputs: stage.inputs.iter().copied().map(outputs).collect(),
             source: Arc::new(self.shuffle.clone()),
             attempt: self.shuffle.attempt(&task),
+            sink: Sink::Shuffle,
             progress: Arc::new(TaskProgress::default()),
             cancel: CancellationToken::new(),
-        };
-        self.engine.run_task(run).await
+        }
     }
 
     /// The answer of the engine as others ship it, in one process.
@@ -175,6 +233,7 @@ pub(super) fn engine(dir: &Path, memory_bytes: usize) -> Engine {
         spill_dir: dir.join("spill"),
         spill_limit_bytes: 1 << 30,
         data_dirs: DataDirs::try_new([dir.join("data")]).unwrap(),
+        ..EngineSettings::default()
     })
     .unwrap()
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster::{Cluster, rows, sorted_rows};
 use super::data::table;
-use crate::{ByteStream, Failure, RunTask, ShufflePart, ShuffleSource, TaskProgress};
+use crate::{ByteStream, Failure, RunTask, ShufflePart, ShuffleSource, Sink, TaskProgress};
 
 async fn failure_of(cluster: &mut Cluster, name: &str, content: &str, sql: &str) -> Failure {
     let path = cluster.dir.path().join("data").join(name);
@@ -127,7 +127,7 @@ async fn a_sort_larger_than_memory_spills_and_a_join_says_what_to_raise() {
     let graph = cluster.plan(&join, 1).await;
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
     assert!(
-        matches!(&failure, Some(Failure::Resources(text)) if text.contains("raise WORKER_MEMORY")),
+        matches!(&failure, Some(Failure::OutOfMemory(text)) if text.contains("raise WORKER_MEMORY")),
         "{failure:?}"
     );
     assert_eq!(cluster.engine.memory_used(), 0, "a failed task gives its memory back");
@@ -168,6 +168,7 @@ async fn run_reader(cluster: &Cluster, panics: bool, cancel: CancellationToken) 
         inputs: vec![api::task::StageOutputs { stage: 0, producers }],
         source: Arc::new(Broken { panics }),
         attempt: cluster.shuffle.attempt(&task),
+        sink: Sink::Shuffle,
         progress: Arc::new(TaskProgress::default()),
         cancel,
     };

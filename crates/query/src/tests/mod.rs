@@ -3,8 +3,14 @@
 //! They live in the library so that only one test binary links DataFusion.
 
 mod answers;
+mod checksums;
 mod cluster;
+mod costs;
 mod data;
 mod faults;
+mod memory;
+mod outputs;
 mod refusals;
+mod remote;
 mod repeatable;
+mod tables;

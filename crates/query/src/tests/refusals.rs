@@ -9,7 +9,7 @@ use crate::Error;
 async fn refused(cluster: &Cluster, sql: &str) -> Error {
     cluster
         .engine
-        .plan_sql(sql, &cluster.tables, 3)
+        .plan_sql(cluster.request(sql, 3))
         .await
         .err()
         .unwrap_or_else(|| panic!("accepted: {sql:.80}"))
@@ -100,9 +100,12 @@ async fn tables_outside_the_data_directories_or_missing_say_so() {
         (at("what.xyz"), 400, "format"),
         ("/etc/passwd".to_owned(), 400, "file:///"),
         ("file://host/data/a.csv".to_owned(), 400, "file:///"),
-        ("http://example.org/a.csv".to_owned(), 400, "file:///"),
-        ("s3://bucket/a.csv".to_owned(), 400, "file:///"),
-        (at("a.csv?x=1"), 400, "query"),
+        ("http://example.org/a.csv".to_owned(), 403, "ALLOWED_HOSTS"),
+        ("https://169.254.169.254/latest".to_owned(), 403, "ALLOWED_HOSTS"),
+        ("s3://bucket/a.csv".to_owned(), 403, "ALLOWED_BUCKETS"),
+        ("ftp://example.org/a.csv".to_owned(), 400, "file:///"),
+        (at("a.csv?x=1"), 404, "no file matches"),
+        (at("a.csv#x"), 400, "fragment"),
     ] {
         let spec = TableSpec {
             uri: Some(uri.clone()),

@@ -1,13 +1,12 @@
 //! One piece of work, from the order to its outcome.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::JobId;
-use api::job::{Cost, TableSpec};
 use api::task::{Assignment, Outcome, StageOutputs, TaskFailure, TaskId, TaskOutput};
 use lifecycle::CancellationToken;
-use query::{Engine, RunTask, ShuffleDir, ShuffleSource, TaskProgress};
+use query::{Engine, PlanRequest, RunTask, ShuffleDir, ShuffleSource, Sink, TaskProgress};
+use tokio::sync::RwLock;
 use tracing::{Instrument, info_span};
 
 use super::Compute;
@@ -25,11 +24,39 @@ pub(super) struct Executor {
     pub(super) shuffle: ShuffleDir,
     pub(super) results: Results,
     pub(super) metrics: WorkerMetrics,
+    /// Read by tasks that share the memory, written by one that needs all of it.
+    pub(super) memory: RwLock<()>,
+}
+
+/// A task as it was ordered.
+struct Order {
+    task: TaskId,
+    inputs: Vec<StageOutputs>,
+    last: bool,
+    partitions: u32,
+    dataset: Option<String>,
+    alone: bool,
+}
+
+impl Order {
+    /// What the files of the task are for.
+    const fn sink(&self) -> Sink {
+        match (self.last, &self.dataset) {
+            (false, _) => Sink::Shuffle,
+            (true, None) => Sink::Result,
+            (true, Some(_)) => Sink::Dataset,
+        }
+    }
 }
 
 impl Executor {
     /// Never fails and never panics: whatever happens is an outcome.
-    pub(super) async fn execute(&self, assignment: Assignment, cancel: CancellationToken) -> Outcome {
+    pub(super) async fn execute(
+        &self,
+        assignment: Assignment,
+        progress: Arc<TaskProgress>,
+        cancel: CancellationToken,
+    ) -> Outcome {
         let span = info_span!("work", id = ?assignment.work());
         let outcome = match assignment {
             Assignment::Plan {
@@ -37,30 +64,36 @@ impl Executor {
                 query,
                 tables,
                 target_partitions,
+                now_ms,
                 ..
-            } => self
-                .plan(
-                    job,
-                    query,
-                    tables.into_iter().map(|(name, table)| (name, table.spec)).collect(),
+            } => {
+                let request = PlanRequest {
+                    sql: query,
+                    tables,
                     target_partitions,
-                    &cancel,
-                )
-                .instrument(span)
-                .await
-                .map(Outcome::Planned),
+                    now_ms,
+                };
+                let planning = self.plan(job, request, &cancel).instrument(span);
+                planning.await.map(Outcome::Planned)
+            }
             Assignment::Run {
                 task,
                 inputs,
                 last,
                 partitions,
-                ..
+                dataset,
+                alone,
             } => {
-                let result_of = last.then_some(partitions);
-                self.run(task, inputs, result_of, cancel)
-                    .instrument(span)
-                    .await
-                    .map(Outcome::Done)
+                let order = Order {
+                    task,
+                    inputs,
+                    last,
+                    partitions,
+                    dataset,
+                    alone,
+                };
+                let running = self.run(order, progress, cancel).instrument(span);
+                running.await.map(Outcome::Done)
             }
         };
         outcome.unwrap_or_else(Outcome::Failed)
@@ -69,15 +102,11 @@ impl Executor {
     async fn plan(
         &self,
         job: JobId,
-        query: String,
-        tables: BTreeMap<String, TableSpec>,
-        target_partitions: u32,
+        request: PlanRequest,
         cancel: &CancellationToken,
     ) -> Result<api::task::StageGraph, TaskFailure> {
         let engine = self.engine.clone();
-        let planning = self
-            .compute
-            .run(async move { engine.plan_sql(&query, &tables, target_partitions).await });
+        let planning = self.compute.run(async move { engine.plan_sql(request).await });
         let planned = cancel.run_until_cancelled(planning).await;
         let planned = planned
             .ok_or_else(cancelled)?
@@ -94,53 +123,64 @@ impl Executor {
         })
     }
 
-    async fn run(
-        &self,
-        task: TaskId,
-        inputs: Vec<StageOutputs>,
-        result_of: Option<u32>,
-        cancel: CancellationToken,
-    ) -> Result<TaskOutput, TaskFailure> {
+    async fn run(&self, order: Order, progress: Arc<TaskProgress>, cancel: CancellationToken) -> Result<TaskOutput, TaskFailure> {
+        let task = order.task;
         let plan = self.plans.get(&task).await;
         let plan = plan.map_err(|error| TaskFailure::Retryable(format!("the stage's plan could not be fetched: {error}")))?;
         let run = RunTask {
             task,
             plan,
-            inputs,
+            inputs: order.inputs.clone(),
             source: Arc::clone(&self.source),
             attempt: self.shuffle.attempt(&task),
-            progress: Arc::new(TaskProgress::default()),
+            sink: order.sink(),
+            progress: Arc::clone(&progress),
             cancel: cancel.clone(),
         };
         let engine = self.engine.clone();
-        let ran = self.compute.run(async move { engine.run_task(run).await }).await;
-        let written = ran
+        let computing = async {
+            // Whoever needs all of the memory waits for the others to give back theirs, and holds up those that come after.
+            let (_shared, _whole);
+            if order.alone {
+                _whole = cancel.run_until_cancelled(self.memory.write()).await.ok_or_else(cancelled)?;
+            } else {
+                _shared = cancel.run_until_cancelled(self.memory.read()).await.ok_or_else(cancelled)?;
+            }
+            Ok::<_, TaskFailure>(self.compute.run(async move { engine.run_task(run).await }).await)
+        };
+        let written = computing
+            .await?
             .map_err(|error| TaskFailure::Retryable(error.to_string()))?
             .map_err(TaskFailure::from)?;
-        self.metrics.spilled.inc_by(written.spilled_bytes);
-        let result = match result_of {
-            None => {
-                self.metrics.shuffle_written.inc_by(written.bytes);
-                None
-            }
-            Some(partitions) => {
-                let file = self.shuffle.file(&task, 0);
-                let publishing = self.results.publish(&task, &file, partitions);
-                let published = cancel.run_until_cancelled(publishing).await;
-                self.remove(task).await;
-                Some(
-                    published
-                        .ok_or_else(cancelled)?
-                        .map_err(|error| TaskFailure::Retryable(error.to_string()))?,
-                )
-            }
+        let mut cost = progress.cost();
+        let result = if order.last {
+            let published = cancel.run_until_cancelled(self.publish(&order)).await;
+            self.remove(task).await;
+            Some(published.ok_or_else(cancelled)??)
+        } else {
+            cost.bytes_shuffled = written.bytes;
+            None
         };
+        self.metrics.cost(&cost);
         Ok(TaskOutput {
             rows: written.rows,
             bytes: written.bytes,
             result,
-            cost: Cost::default(),
+            cost,
         })
+    }
+
+    async fn publish(&self, order: &Order) -> Result<api::task::ResultPart, TaskFailure> {
+        let task = &order.task;
+        let published = match &order.dataset {
+            None => {
+                self.results
+                    .publish(task, &self.shuffle.file(task, 0), order.partitions)
+                    .await
+            }
+            Some(prefix) => self.results.publish_dataset(task, &self.shuffle.dataset(task), prefix).await,
+        };
+        published.map_err(|error| TaskFailure::Retryable(error.to_string()))
     }
 
     /// A result is nobody's input; once published, or given up, its file goes.

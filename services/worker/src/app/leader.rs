@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::member::Member;
-use api::task::{Outcome, PollRequest, PollResponse, Report, ReportResponse, WorkId};
+use api::task::{Outcome, PollRequest, PollResponse, Report, ReportResponse, TaskProgress, WorkId};
 use api::{ErrorCode, JobId};
 use bytes::Bytes;
 use cluster::View;
@@ -12,6 +12,8 @@ use transport::peer::{PeerClient, PeerError};
 
 /// How long the leader may hold a poll back.
 const POLL_WAIT: Duration = Duration::from_secs(5);
+/// The same while something runs, so that the leader sees how far it is.
+const BUSY_POLL_WAIT: Duration = Duration::from_secs(1);
 /// After that, time for the answer to arrive.
 const POLL_GRACE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -27,6 +29,19 @@ pub(crate) enum LeaderError {
     /// The call failed.
     #[error(transparent)]
     Call(#[from] PeerError),
+}
+
+/// What a worker has in hand.
+#[derive(Debug)]
+pub(crate) struct Load {
+    /// Work that holds slots.
+    pub(crate) running: Vec<WorkId>,
+    /// How far each is.
+    pub(crate) progress: Vec<TaskProgress>,
+    /// Memory of tasks, in bytes.
+    pub(crate) memory_limit: u64,
+    /// Of it, what they hold.
+    pub(crate) memory_used: u64,
 }
 
 /// The way to the leader.
@@ -49,20 +64,21 @@ impl LeaderClient {
     }
 
     /// Asks for work.
-    pub(crate) async fn poll(&self, running: Vec<WorkId>) -> Result<PollResponse, LeaderError> {
+    pub(crate) async fn poll(&self, load: Load) -> Result<PollResponse, LeaderError> {
+        let wait = if load.running.is_empty() { POLL_WAIT } else { BUSY_POLL_WAIT };
         let request = PollRequest {
             worker: self.me.id.clone(),
             boot_id: self.me.boot_id,
             address: self.me.address.clone(),
             slots: self.slots,
-            running,
-            progress: Vec::new(),
-            memory_limit: 0,
-            memory_used: 0,
-            wait_ms: u64::try_from(POLL_WAIT.as_millis()).unwrap_or(u64::MAX),
+            running: load.running,
+            progress: load.progress,
+            memory_limit: load.memory_limit,
+            memory_used: load.memory_used,
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         };
         let call = self.peers.post(&self.address()?, "/internal/v1/jobs/poll").json(&request);
-        Ok(call.deadline(POLL_WAIT + POLL_GRACE).send().await?.json().await?)
+        Ok(call.deadline(wait + POLL_GRACE).send().await?.json().await?)
     }
 
     /// Reports until it is durable. Returns whether the job may be forgotten.

@@ -3,6 +3,7 @@
 mod compute;
 mod execute;
 mod fetch;
+mod keys;
 mod leader;
 mod plans;
 mod results;
@@ -17,12 +18,14 @@ use api::task::{Outcome, PollResponse, TaskId, WorkId};
 use cluster::View;
 use futures::{Stream, StreamExt};
 use query::{Engine, ShuffleDir, ShufflePart, ShuffleSource};
+use tokio::sync::RwLock;
 use transport::peer::PeerClient;
 
 pub(crate) use compute::Compute;
 use execute::Executor;
 use fetch::Shuffle;
-use leader::LeaderClient;
+pub(crate) use keys::Keys;
+use leader::{LeaderClient, Load};
 use plans::Plans;
 use results::Results;
 use running::Running;
@@ -79,6 +82,7 @@ impl Worker {
             shuffle: shuffle.clone(),
             results,
             metrics: metrics.clone(),
+            memory: RwLock::default(),
         };
         Arc::new(Self {
             leader,
@@ -93,9 +97,15 @@ impl Worker {
         &self.leader
     }
 
-    /// The work that holds slots now.
-    pub(crate) fn running(&self) -> Vec<WorkId> {
-        self.running.list()
+    /// What the leader is told with every poll.
+    pub(crate) fn load(&self) -> Load {
+        let (running, progress) = self.running.list();
+        Load {
+            running,
+            progress,
+            memory_limit: self.executor.engine.memory_limit() as u64,
+            memory_used: self.executor.engine.memory_used() as u64,
+        }
     }
 
     /// Does what the leader says. Returns at once; work goes on by itself.
@@ -108,14 +118,14 @@ impl Worker {
         }
         for assignment in orders.start {
             let work = assignment.work();
-            let Some(cancel) = self.running.begin(work) else {
+            let Some((progress, cancel)) = self.running.begin(work) else {
                 tracing::debug!(?work, "told twice to start the same work");
                 continue;
             };
             let worker = Arc::clone(self);
             tokio::spawn(async move {
                 let started = std::time::Instant::now();
-                let outcome = worker.executor.execute(assignment, cancel.clone()).await;
+                let outcome = worker.executor.execute(assignment, progress, cancel.clone()).await;
                 worker.running.computed(&work);
                 worker.metrics.duration.observe(started.elapsed().as_secs_f64());
                 let result = if cancel.is_cancelled() { "cancelled" } else { label(&outcome) };

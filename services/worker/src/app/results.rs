@@ -50,6 +50,18 @@ impl Results {
             return Ok(ResultPart::Inline(tokio::fs::read(file).await?.into()));
         }
         let name = format!("results/{}/{}-{}.arrow", task.job, task.partition, task.attempt);
+        self.store_with_patience(name, file, bytes).await
+    }
+
+    /// Leaves one partition of a dataset, a Parquet file, as the blob `{prefix}{partition}-{attempt}.parquet`. The manifest names
+    /// files, so that even one without rows is stored, however small.
+    pub(super) async fn publish_dataset(&self, task: &TaskId, file: &Path, prefix: &str) -> Result<ResultPart, ResultError> {
+        let bytes = tokio::fs::metadata(file).await?.len();
+        let name = format!("{prefix}{}-{}.parquet", task.partition, task.attempt);
+        self.store_with_patience(name, file, bytes).await
+    }
+
+    async fn store_with_patience(&self, name: String, file: &Path, bytes: u64) -> Result<ResultPart, ResultError> {
         let mut attempt = 1;
         loop {
             match self.store(&name, file, bytes).await {

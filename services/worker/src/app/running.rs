@@ -1,12 +1,14 @@
 //! The work a worker has in hand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::JobId;
 use api::task::WorkId;
 use lifecycle::CancellationToken;
 use parking_lot::Mutex;
 use prometheus::IntGauge;
+use query::TaskProgress;
 
 use super::job_of;
 
@@ -20,6 +22,7 @@ pub(crate) struct Running {
 #[derive(Debug)]
 struct Entry {
     cancel: CancellationToken,
+    progress: Arc<TaskProgress>,
     /// Still computing, and so holding a slot. Work that only waits for its report to be taken holds none: listing it in a poll
     /// after the leader has the report would take its slot a second time.
     computing: bool,
@@ -34,21 +37,22 @@ impl Running {
     }
 
     /// Takes in new work; none when it is there already.
-    pub(crate) fn begin(&self, work: WorkId) -> Option<CancellationToken> {
+    pub(crate) fn begin(&self, work: WorkId) -> Option<(Arc<TaskProgress>, CancellationToken)> {
         let mut all = self.work.lock();
         if all.contains_key(&work) {
             return None;
         }
-        let cancel = CancellationToken::new();
+        let (progress, cancel) = (Arc::<TaskProgress>::default(), CancellationToken::new());
         all.insert(
             work,
             Entry {
                 cancel: cancel.clone(),
+                progress: Arc::clone(&progress),
                 computing: true,
             },
         );
         self.in_use.inc();
-        Some(cancel)
+        Some((progress, cancel))
     }
 
     /// The work holds no slot any more.
@@ -66,14 +70,19 @@ impl Running {
         self.work.lock().remove(work);
     }
 
-    /// Work that holds slots.
-    pub(crate) fn list(&self) -> Vec<WorkId> {
-        self.work
-            .lock()
-            .iter()
-            .filter(|(_, entry)| entry.computing)
-            .map(|(work, _)| *work)
-            .collect()
+    /// Work that holds slots, and how far it is.
+    pub(crate) fn list(&self) -> (Vec<WorkId>, Vec<api::task::TaskProgress>) {
+        let work = self.work.lock();
+        let computing = work.iter().filter(|(_, entry)| entry.computing);
+        let described = computing.map(|(work, entry)| {
+            let progress = api::task::TaskProgress {
+                rows: entry.progress.rows(),
+                bytes: entry.progress.bytes(),
+                spilled_bytes: entry.progress.spilled_bytes(),
+            };
+            (*work, progress)
+        });
+        described.unzip()
     }
 
     pub(crate) fn cancel(&self, work: &WorkId) {
@@ -103,11 +112,11 @@ mod tests {
     fn work_holds_its_slot_only_while_it_computes_and_can_be_cancelled_until_it_ends() {
         let running = Running::new(IntGauge::new("in_use", "in use").unwrap());
         let work = WorkId::Plan(JobId::new_now(), 0);
-        let cancel = running.begin(work).unwrap();
+        let (_, cancel) = running.begin(work).unwrap();
         assert!(running.begin(work).is_none(), "the same work twice");
-        assert_eq!(running.list(), [work]);
+        assert_eq!(running.list().0, [work]);
         running.computed(&work);
-        assert!(running.list().is_empty());
+        assert!(running.list().0.is_empty());
         assert_eq!(running.in_use.get(), 0);
         running.cancel_job(job_of(&work));
         assert!(cancel.is_cancelled());

@@ -16,7 +16,7 @@ pub(crate) async fn run(worker: Arc<Worker>, stop: CancellationToken) {
     loop {
         let polled = tokio::select! {
             () = stop.cancelled() => return,
-            polled = worker.leader().poll(worker.running()) => polled,
+            polled = worker.leader().poll(worker.load()) => polled,
         };
         match polled {
             Ok(response) => {

@@ -1,4 +1,4 @@
-//! `/internal/v1/shuffle`: raw Arrow IPC streams.
+//! `/internal/v1/shuffle`: files as they are on disk, checksums included: whoever reads them checks.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use transport::{ApiError, ApiPath};
 
 use crate::app::Worker;
 
-const ARROW_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.apache.arrow.stream");
+const FRAMES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// One output of one task.
 pub(super) async fn read(
@@ -31,6 +31,6 @@ pub(super) async fn read(
         io::ErrorKind::NotFound => ApiError::not_found(format!("there is no output {output} of task {task} here")),
         _ => ApiError::internal(&error),
     })?;
-    let headers = [(CONTENT_TYPE, ARROW_STREAM), (CONTENT_LENGTH, HeaderValue::from(bytes))];
+    let headers = [(CONTENT_TYPE, FRAMES), (CONTENT_LENGTH, HeaderValue::from(bytes))];
     Ok((headers, Body::from_stream(stream)).into_response())
 }

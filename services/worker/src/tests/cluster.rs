@@ -170,13 +170,17 @@ impl Cluster {
         let Outcome::Planned(graph) = outcome else {
             panic!("{outcome:?}")
         };
+        self.serve_plans(job, &graph);
+        (job, graph)
+    }
+
+    pub(super) fn serve_plans(&self, job: JobId, graph: &StageGraph) {
         let plans = graph
             .stages
             .iter()
             .zip(0..)
             .map(|(stage, number)| ((job, number), stage.plan.clone()));
         self.script.plans.lock().extend(plans);
-        (job, graph)
     }
 
     /// Where the outputs of a stage lie when its partitions were run by the workers in turn.

@@ -18,7 +18,7 @@ use datafusion::object_store::{
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::DataDirs;
+use crate::files::DataDirs;
 
 /// Files under the data directories, for reading.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ impl fmt::Display for ConfinedFiles {
     }
 }
 
-fn read_only<T>(operation: &str) -> Result<T> {
+pub(super) fn read_only<T>(operation: &str) -> Result<T> {
     Err(Error::NotSupported {
-        source: format!("data directories are read-only: {operation} refused").into(),
+        source: format!("tables are read-only: {operation} refused").into(),
     })
 }
 
