@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::job::TableSpec;
-use api::task::StageGraph;
+use api::task::{PlanTable, StageGraph};
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -14,7 +13,7 @@ use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStor
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
 use crate::files::ConfinedFiles;
-use crate::plan::{self, Query};
+use crate::plan::{self, Query, Shape};
 use crate::run::{self, Failure, RunTask, Written};
 use crate::stack::on_large_stack;
 use crate::{DataDirs, Error};
@@ -33,6 +32,19 @@ pub struct EngineSettings {
     pub spill_limit_bytes: u64,
     /// Where input files may lie.
     pub data_dirs: DataDirs,
+}
+
+/// What to plan.
+#[derive(Debug, Clone, Default)]
+pub struct PlanRequest {
+    /// One statement.
+    pub sql: String,
+    /// Tables it may name.
+    pub tables: BTreeMap<String, PlanTable>,
+    /// Partitions to aim at in each stage.
+    pub target_partitions: u32,
+    /// What `now()` is, Unix milliseconds: the same in every attempt.
+    pub now_ms: u64,
 }
 
 /// Plans queries and runs tasks. Cheap to clone.
@@ -81,18 +93,17 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error`] says whose fault it is, in words for the person who wrote the query.
-    pub async fn plan_sql(
-        &self,
-        sql: &str,
-        tables: &BTreeMap<String, TableSpec>,
-        target_partitions: u32,
-    ) -> Result<StageGraph, Error> {
-        let query = Query {
-            sql: sql.to_owned(),
-            tables: tables.clone(),
-        };
+    pub async fn plan_sql(&self, request: PlanRequest) -> Result<StageGraph, Error> {
+        let shape = Shape::of(request.target_partitions);
+        self.plan_shaped(request, shape).await
+    }
+
+    /// The same in a shape that is given and not chosen.
+    pub(crate) async fn plan_shaped(&self, request: PlanRequest, shape: Shape) -> Result<StageGraph, Error> {
+        let PlanRequest { sql, tables, now_ms, .. } = request;
+        let query = Query { sql, tables, now_ms };
         let (dirs, runtime) = (self.dirs.clone(), Arc::clone(&self.runtime));
-        on_large_stack(async move { plan::plan(&query, &dirs, &runtime, target_partitions).await })
+        on_large_stack(async move { plan::plan(&query, &dirs, &runtime, shape).await })
             .await
             .unwrap_or_else(|reason| Err(Error::Internal(reason)))
     }

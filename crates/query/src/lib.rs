@@ -21,7 +21,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineSettings};
+pub use engine::{Engine, EngineSettings, PlanRequest};
 pub use error::Error;
 pub use files::DataDirs;
 pub use run::{Failure, RunTask, TaskProgress, Written};

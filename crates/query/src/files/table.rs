@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::job::{TableFormat, TableOptions, TableSpec};
+use api::task::PlanTable;
 use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
@@ -28,12 +29,12 @@ use crate::session::MIN_SPLIT_BYTES;
 const INFERENCE_ROWS: usize = 10_000;
 
 /// Registers every table under its own name, and under that name in lower case (which is what SQL makes of unquoted names).
-pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, TableSpec>, dirs: &DataDirs) -> Result<(), Error> {
-    for (name, spec) in tables {
+pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, PlanTable>, dirs: &DataDirs) -> Result<(), Error> {
+    for (name, table) in tables {
         if name.is_empty() || name.len() > 256 {
             return Err(Error::Invalid("a table's name must have 1 to 256 bytes".to_owned()));
         }
-        let table = Arc::new(open(ctx, name, spec, dirs).await?);
+        let table = Arc::new(open(ctx, name, &table.spec, dirs).await?);
         let lower = name.to_lowercase();
         let names = if tables.contains_key(&lower) {
             vec![name.clone()]

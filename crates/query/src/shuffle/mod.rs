@@ -2,12 +2,14 @@
 
 mod codec;
 mod dir;
+mod facts;
 mod read;
 mod source;
 mod write;
 
 pub(crate) use codec::Codec;
 pub use dir::ShuffleDir;
+pub(crate) use facts::Facts;
 pub(crate) use read::{Inputs, ReadMode, ShuffleRead};
 pub use source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
 pub(crate) use write::ShuffleWriter;

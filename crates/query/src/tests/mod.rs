@@ -5,6 +5,12 @@
 mod answers;
 mod cluster;
 mod data;
+mod differential;
+mod duck;
 mod faults;
+mod generate;
+mod queries;
 mod refusals;
 mod repeatable;
+mod statements;
+mod tpch;

@@ -1,13 +1,12 @@
 //! One piece of work, from the order to its outcome.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::JobId;
-use api::job::{Cost, TableSpec};
+use api::job::Cost;
 use api::task::{Assignment, Outcome, StageOutputs, TaskFailure, TaskId, TaskOutput};
 use lifecycle::CancellationToken;
-use query::{Engine, RunTask, ShuffleDir, ShuffleSource, TaskProgress};
+use query::{Engine, PlanRequest, RunTask, ShuffleDir, ShuffleSource, TaskProgress};
 use tracing::{Instrument, info_span};
 
 use super::Compute;
@@ -37,18 +36,17 @@ impl Executor {
                 query,
                 tables,
                 target_partitions,
+                now_ms,
                 ..
-            } => self
-                .plan(
-                    job,
-                    query,
-                    tables.into_iter().map(|(name, table)| (name, table.spec)).collect(),
+            } => {
+                let request = PlanRequest {
+                    sql: query,
+                    tables,
                     target_partitions,
-                    &cancel,
-                )
-                .instrument(span)
-                .await
-                .map(Outcome::Planned),
+                    now_ms,
+                };
+                self.plan(job, request, &cancel).instrument(span).await.map(Outcome::Planned)
+            }
             Assignment::Run {
                 task,
                 inputs,
@@ -69,15 +67,11 @@ impl Executor {
     async fn plan(
         &self,
         job: JobId,
-        query: String,
-        tables: BTreeMap<String, TableSpec>,
-        target_partitions: u32,
+        request: PlanRequest,
         cancel: &CancellationToken,
     ) -> Result<api::task::StageGraph, TaskFailure> {
         let engine = self.engine.clone();
-        let planning = self
-            .compute
-            .run(async move { engine.plan_sql(&query, &tables, target_partitions).await });
+        let planning = self.compute.run(async move { engine.plan_sql(request).await });
         let planned = cancel.run_until_cancelled(planning).await;
         let planned = planned
             .ok_or_else(cancelled)?
