@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-kv bench-eviction soak-kv check-history load-test clean
+.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench-cache: ## the cache through NGINX against NGINX alone and Redis, in turns;
 
 bench-kv: ## the key-value store of three masters against three servers of etcd; about 10 minutes, after a release build
 	@bench/kv
+
+bench-jobs: ## TPC-H and scheduling of jobs against DataFusion, DuckDB and Spark; about 10 minutes, after a release build
+	@bench/jobs
 
 bench-eviction: ## hit ratios and cost of the eviction policies on synthetic traces; seconds, after a release build
 	@$(IN_ENV) cargo run --locked --release -p store --example eviction -- docs/performance.md

@@ -44,13 +44,18 @@ install_missing() {
 python_with() {
     local venv=$ELASTICORE_CACHE/venv/$1
     shift
-    # The stamp comes last: an installation that was interrupted is made again.
-    if [ "$(cat "$venv/installed" 2>/dev/null)" != "$*" ]; then
-        say "installing $* into $venv"
-        rm -rf "$venv"
-        python3 -m venv "$venv" || die "python3 cannot make a virtual environment (Debian: apt-get install python3-venv)"
-        "$venv/bin/pip" install --quiet "$@" >&2
-        printf '%s' "$*" >"$venv/installed"
-    fi
+    mkdir -p "${venv%/*}"
+    # One at a time: tests that run side by side want the same one.
+    (
+        flock 9
+        # The stamp comes last: an installation that was interrupted is made again.
+        if [ "$(cat "$venv/installed" 2>/dev/null)" != "$*" ]; then
+            say "installing $* into $venv"
+            rm -rf "$venv"
+            python3 -m venv "$venv" || die "python3 cannot make a virtual environment (Debian: apt-get install python3-venv)"
+            "$venv/bin/pip" install --quiet "$@" >&2 || die "could not install $*"
+            printf '%s' "$*" >"$venv/installed"
+        fi
+    ) 9>"$venv.lock" || exit 1
     printf '%s\n' "$venv"
 }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::files::{KvSource, Remote, Sources, Stores};
-use crate::plan::{self, Query};
+use crate::plan::{self, Query, Shape};
 use crate::run::{self, Failure, RunTask, Written};
 use crate::stack::on_large_stack;
 use crate::{DataDirs, Error};
@@ -42,16 +42,16 @@ pub struct EngineSettings {
     pub kv: Option<Arc<dyn KvSource>>,
 }
 
-/// What is to be planned.
+/// What to plan.
 #[derive(Debug, Clone, Default)]
 pub struct PlanRequest {
-    /// The SQL, one statement.
+    /// One statement.
     pub sql: String,
     /// Tables it may name.
     pub tables: BTreeMap<String, PlanTable>,
     /// Partitions to aim at in each stage.
     pub target_partitions: u32,
-    /// What `now()` is, Unix milliseconds.
+    /// What `now()` is, Unix milliseconds: the same in every attempt.
     pub now_ms: u64,
 }
 
@@ -108,12 +108,16 @@ impl Engine {
     /// # Errors
     /// [`Error`] says whose fault it is, in words for the person who wrote the query.
     pub async fn plan_sql(&self, request: PlanRequest) -> Result<StageGraph, Error> {
-        let query = Query {
-            sql: request.sql,
-            tables: request.tables,
-        };
+        let shape = Shape::of(request.target_partitions);
+        self.plan_shaped(request, shape).await
+    }
+
+    /// The same in a shape that is given and not chosen.
+    pub(crate) async fn plan_shaped(&self, request: PlanRequest, shape: Shape) -> Result<StageGraph, Error> {
+        let PlanRequest { sql, tables, now_ms, .. } = request;
+        let query = Query { sql, tables, now_ms };
         let (sources, runtime) = (self.sources.clone(), Arc::clone(&self.runtime));
-        on_large_stack(async move { plan::plan(&query, &sources, &runtime, request.target_partitions).await })
+        on_large_stack(async move { plan::plan(&query, &sources, &runtime, shape).await })
             .await
             .unwrap_or_else(|reason| Err(Error::Internal(reason)))
     }

@@ -3,21 +3,20 @@
 use datafusion::config::ConfigOptions;
 use datafusion::prelude::SessionConfig;
 
+use crate::plan::Shape;
+
 /// Tables smaller than this are read by one task: handing out a task costs about as much as reading this much.
 pub(crate) const MIN_SPLIT_BYTES: usize = 256 * 1024;
 
 /// How a query is planned whose stages run in different processes.
-pub(crate) fn distributed(target_partitions: usize) -> SessionConfig {
-    let mut config = common(target_partitions.max(1));
+pub(crate) fn distributed(shape: Shape) -> SessionConfig {
+    let mut config = common(shape.partitions.max(1));
     let options = config.options_mut();
-    // The join's one-sided collection decides by size what must be broadcast; stages have no broadcast, so all hash joins are
-    // partitioned, but for those that cannot be.
-    options.optimizer.hash_join_single_partition_threshold = 0;
-    options.optimizer.hash_join_single_partition_threshold_rows = 0;
+    // What is smaller is read whole by every task; `plan::broadcast` takes back what would then be wrong.
+    options.optimizer.hash_join_single_partition_threshold = shape.broadcast_bytes;
+    options.optimizer.hash_join_single_partition_threshold_rows = shape.broadcast_rows;
     // Interleaving unions insist on hash-partitioned children, which shuffle readers do not claim to be.
     options.optimizer.prefer_existing_union = true;
-    // An uncorrelated scalar subquery as a node of its own cannot leave its process.
-    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     config
 }
 

@@ -5,6 +5,8 @@
 //! | hash repartition | a stage that ends in it (it stays, as the write specification), read by hash |
 //! | coalesce | a stage of what is below, read one producer after the other: always in the same order |
 //! | sort-preserving merge | a stage of what is below, read as one sorted stream per producer |
+//! | scalar subquery | a stage of the subquery, read by every stage that uses its value |
+//! | collected side of a join | a stage, unless every task had better work it out by itself |
 //!
 //! A stage's task runs one partition and sees nothing of the others, so operators that share state between partitions must be
 //! given all of the rows that concern them: joins that emit rows of their collected side need the whole other side in one task.
@@ -12,24 +14,28 @@
 use std::sync::Arc;
 
 use api::task::Stage;
-use datafusion::common::JoinType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode, PiecewiseMergeJoinExec};
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning, displayable};
 use datafusion::prelude::SessionContext;
 
-use super::{StagePlan, deterministic};
-use crate::shuffle::{ReadMode, ShuffleRead};
+use super::scalar::{self, Scope};
+use super::{StagePlan, deterministic, sides, windows};
+use crate::shuffle::{Facts, ReadMode, ShuffleRead};
 
 /// The stages of a plan, producers before consumers. An error means that the plan cannot be cut, and why.
 pub(super) fn cut(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> Result<Vec<Stage>> {
-    let mut cutter = Cutter { ctx, stages: Vec::new() };
+    let mut cutter = Cutter {
+        ctx,
+        stages: Vec::new(),
+        scope: None,
+    };
     let root = cutter.cut(plan)?;
     cutter.push(&root, 1)?;
     Ok(cutter.stages)
@@ -38,21 +44,31 @@ pub(super) fn cut(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> Result<
 struct Cutter<'a> {
     ctx: &'a SessionContext,
     stages: Vec<Stage>,
+    /// Subqueries of the query that is being cut.
+    scope: Option<Scope>,
 }
 
 impl Cutter<'_> {
     fn cut(&mut self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = if needs_whole_probe_side(&plan)? {
-            with_single_probe(plan)?
-        } else {
-            plan
-        };
-        let children = plan
+        if let Some(subqueries) = plan.downcast_ref::<ScalarSubqueryExec>()
+            && !scalar::is_one_task(&plan)
+        {
+            return self.cut_subqueries(subqueries);
+        }
+        let plan = sides::with_whole_probe_side(plan)?;
+        let mut children = plan
             .children()
             .into_iter()
             .cloned()
             .map(|child| self.cut(child))
             .collect::<Result<Vec<_>>>()?;
+        if sides::collects_left(&plan)
+            && let [left, right] = children.as_mut_slice()
+            && partitions(right) > 1
+            && !sides::may_be_repeated(left)
+        {
+            *left = self.stage_of(left)?;
+        }
         match children.as_slice() {
             [input] if plan.is::<RepartitionExec>() => self.cut_repartition(&plan, Arc::clone(input)),
             [input] if plan.is::<CoalescePartitionsExec>() => self.cut_coalesce(&plan, input),
@@ -79,7 +95,7 @@ impl Cutter<'_> {
         if outputs == 1 && producers == 1 {
             return Ok(input);
         }
-        let schema = input.schema();
+        let (schema, facts) = (input.schema(), Facts::of(&input));
         let ordering = plan
             .properties()
             .output_ordering()
@@ -87,7 +103,7 @@ impl Cutter<'_> {
             .filter(|_| repartition.preserve_order());
         let root = replace_children_if_necessary(Arc::clone(plan), vec![input])?;
         let stage = self.push(&root, outputs)?;
-        let read = Arc::new(ShuffleRead::new(stage, producers, ReadMode::Hash { outputs }, schema));
+        let read = Arc::new(ShuffleRead::new(stage, producers, ReadMode::Hash { outputs }, schema).with_facts(facts)?);
         // Readers take one producer after the other, so an order kept by the repartition is to be made anew.
         Ok(match ordering {
             Some(ordering) => Arc::new(SortExec::new(ordering, read).with_preserve_partitioning(true)),
@@ -98,10 +114,7 @@ impl Cutter<'_> {
     fn cut_coalesce(&mut self, plan: &Arc<dyn ExecutionPlan>, input: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = match partitions(input) {
             1 => Arc::clone(input),
-            producers => {
-                let stage = self.push(input, 1)?;
-                Arc::new(ShuffleRead::new(stage, producers, ReadMode::Concatenated, input.schema()))
-            }
+            _ => self.stage_of(input)?,
         };
         Ok(match plan.fetch() {
             Some(fetch) => Arc::new(GlobalLimitExec::new(input, 0, Some(fetch))),
@@ -115,13 +128,39 @@ impl Cutter<'_> {
             return replace_children_if_necessary(plan, vec![input]);
         }
         let stage = self.push(&input, 1)?;
-        let read = Arc::new(ShuffleRead::new(stage, producers, ReadMode::Each, input.schema()));
+        let read = ShuffleRead::new(stage, producers, ReadMode::Each, input.schema());
+        let read = Arc::new(read.with_facts(Facts::of(&input))?);
         replace_children_if_necessary(plan, vec![read])
+    }
+
+    /// Adds a stage, and reads it whole.
+    fn stage_of(&mut self, root: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        let stage = self.push(root, 1)?;
+        let read = ShuffleRead::new(stage, partitions(root), ReadMode::Concatenated, root.schema());
+        Ok(Arc::new(read.with_facts(Facts::of(root))?))
+    }
+
+    fn cut_subqueries(&mut self, exec: &ScalarSubqueryExec) -> Result<Arc<dyn ExecutionPlan>> {
+        let outer = self.scope.take();
+        let mut plans = Vec::new();
+        for subquery in exec.subqueries() {
+            let root = self.cut(Arc::clone(&subquery.plan))?;
+            plans.push(self.stage_of(&root)?);
+        }
+        let scope = Scope::new(exec, plans);
+        self.scope = Some(scope.clone());
+        let root = self.cut(Arc::clone(exec.input()))?;
+        self.scope = outer;
+        scope.around(root)
     }
 
     /// Adds a stage and returns its number.
     fn push(&mut self, root: &Arc<dyn ExecutionPlan>, outputs: usize) -> Result<u32> {
         let number = count(self.stages.len())?;
+        let root = match &self.scope {
+            Some(scope) => &scope.around(Arc::clone(root))?,
+            None => root,
+        };
         // The root of a hashed stage is a write specification: its tasks are the partitions below it.
         let executed = if is_hash_repartition(root) {
             root.children().first().copied().unwrap_or(root)
@@ -132,6 +171,7 @@ impl Cutter<'_> {
         collect_inputs(root, &mut inputs);
         inputs.sort_unstable();
         inputs.dedup();
+        windows::check(root)?;
         let plan = StagePlan::physical(root, self.ctx.task_ctx().as_ref())?;
         self.stages.push(Stage {
             plan: plan.encode().map_err(|error| DataFusionError::External(Box::new(error)))?,
@@ -167,41 +207,4 @@ fn collect_inputs(plan: &Arc<dyn ExecutionPlan>, inputs: &mut Vec<u32>) {
     for child in plan.children() {
         collect_inputs(child, inputs);
     }
-}
-
-/// Whether the join keeps count of the rows it collected on its left, over all partitions of its right.
-fn needs_whole_probe_side(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        let collected = *join.partition_mode() == PartitionMode::CollectLeft;
-        return Ok(join.null_aware || (collected && emits_collected_rows(*join.join_type())));
-    }
-    if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
-        return Ok(emits_collected_rows(*join.join_type()));
-    }
-    if plan.is::<PiecewiseMergeJoinExec>() {
-        return Err(DataFusionError::NotImplemented("piecewise merge join".to_owned()));
-    }
-    Ok(false)
-}
-
-const fn emits_collected_rows(join: JoinType) -> bool {
-    matches!(
-        join,
-        JoinType::Left | JoinType::Full | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
-    )
-}
-
-fn with_single_probe(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let [left, right] = plan
-        .children()
-        .into_iter()
-        .cloned()
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| DataFusionError::Internal("a join without two inputs".to_owned()))?;
-    if partitions(&right) == 1 {
-        return Ok(plan);
-    }
-    let right: Arc<dyn ExecutionPlan> = Arc::new(CoalescePartitionsExec::new(right));
-    replace_children_if_necessary(plan, vec![left, right])
 }

@@ -19,7 +19,7 @@ use crate::Error;
 use crate::shuffle::Codec;
 
 const MAGIC: &[u8; 4] = b"ECSP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 10;
 const KIND_PHYSICAL: u8 = 0;
 const KIND_SQL: u8 = 1;
@@ -37,6 +37,7 @@ pub(crate) enum StagePlan {
 struct SqlPayload {
     sql: String,
     tables: BTreeMap<String, PlanTable>,
+    now_ms: u64,
 }
 
 impl StagePlan {
@@ -60,6 +61,7 @@ impl StagePlan {
                 let payload = SqlPayload {
                     sql: query.sql.clone(),
                     tables: query.tables.clone(),
+                    now_ms: query.now_ms,
                 };
                 (
                     KIND_SQL,
@@ -98,8 +100,8 @@ impl StagePlan {
         match kind {
             KIND_PHYSICAL => Ok(Self::Physical(bytes.slice(HEADER..))),
             KIND_SQL => {
-                let SqlPayload { sql, tables } = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-                Ok(Self::Sql(Query { sql, tables }))
+                let SqlPayload { sql, tables, now_ms } = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+                Ok(Self::Sql(Query { sql, tables, now_ms }))
             }
             _ => Err(format!("the stage's plan is of the unknown kind {kind}")),
         }
@@ -125,6 +127,7 @@ mod tests {
         StagePlan::Sql(Query {
             sql: "SELECT 1".to_owned(),
             tables: BTreeMap::new(),
+            now_ms: 0,
         })
         .encode()
         .unwrap()

@@ -11,6 +11,7 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use datafusion_proto::protobuf;
 use prost::Message;
 
+use super::facts::Facts;
 use super::read::{ReadMode, ShuffleRead};
 
 const VERSION: u8 = 1;
@@ -35,6 +36,17 @@ struct Encoded {
     outputs: u32,
     #[prost(message, optional, tag = "5")]
     schema: Option<protobuf::Schema>,
+    #[prost(message, repeated, tag = "6")]
+    equal: Vec<Group>,
+    #[prost(uint32, repeated, tag = "7")]
+    constant: Vec<u32>,
+}
+
+/// Columns that are equal.
+#[derive(Clone, PartialEq, Message)]
+struct Group {
+    #[prost(uint32, repeated, tag = "1")]
+    columns: Vec<u32>,
 }
 
 impl PhysicalExtensionCodec for Codec {
@@ -79,6 +91,15 @@ fn encode(read: &ShuffleRead, out: &mut Vec<u8>) -> Result<()> {
         mode,
         outputs,
         schema: Some(schema),
+        equal: read
+            .facts()
+            .equal
+            .iter()
+            .map(|columns| Group {
+                columns: columns.clone(),
+            })
+            .collect(),
+        constant: read.facts().constant.clone(),
     };
     encoded.encode(out).map_err(|error| plan_datafusion_err!("{error}"))
 }
@@ -107,12 +128,11 @@ fn decode(bytes: &[u8]) -> Result<ShuffleRead> {
     };
     let schema = encoded.schema.ok_or_else(|| refuse("has no schema"))?;
     let schema = Schema::try_from(&schema).map_err(|error| refuse(&error.to_string()))?;
-    Ok(ShuffleRead::new(
-        encoded.stage,
-        within(encoded.producers)?,
-        mode,
-        Arc::new(schema),
-    ))
+    let facts = Facts {
+        equal: encoded.equal.into_iter().map(|group| group.columns).collect(),
+        constant: encoded.constant,
+    };
+    ShuffleRead::new(encoded.stage, within(encoded.producers)?, mode, Arc::new(schema)).with_facts(facts)
 }
 
 #[cfg(test)]
@@ -129,7 +149,14 @@ mod tests {
             Field::new("c", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true),
         ];
         let mut out = Vec::new();
-        encode(&ShuffleRead::new(7, 3, mode, Arc::new(Schema::new(fields))), &mut out).unwrap();
+        let facts = Facts {
+            equal: vec![vec![0, 2]],
+            constant: vec![1],
+        };
+        let read = ShuffleRead::new(7, 3, mode, Arc::new(Schema::new(fields)))
+            .with_facts(facts)
+            .unwrap();
+        encode(&read, &mut out).unwrap();
         out
     }
 
@@ -143,6 +170,10 @@ mod tests {
                 &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
             );
             assert!(!read.schema().field(1).is_nullable());
+            assert_eq!(
+                (read.facts().equal.as_slice(), read.facts().constant.as_slice()),
+                ([vec![0, 2]].as_slice(), [1].as_slice())
+            );
         }
     }
 

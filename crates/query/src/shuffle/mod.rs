@@ -3,6 +3,7 @@
 mod attempt;
 mod codec;
 mod dir;
+mod facts;
 mod frame;
 mod local;
 mod read;
@@ -11,6 +12,7 @@ mod write;
 
 pub(crate) use codec::Codec;
 pub use dir::ShuffleDir;
+pub(crate) use facts::Facts;
 pub(crate) use read::{Inputs, ReadMode, ShuffleRead};
 pub use source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
 pub use write::Sink;

@@ -19,6 +19,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use formats::IpcDecoder;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use super::facts::Facts;
 use super::frame::Unframer;
 use super::source::{ByteStream, FetchFailed, ShufflePart, ShuffleSource};
 
@@ -46,6 +47,7 @@ pub(crate) struct ShuffleRead {
     producers: usize,
     mode: ReadMode,
     schema: SchemaRef,
+    facts: Facts,
     properties: Arc<PlanProperties>,
 }
 
@@ -75,8 +77,25 @@ impl ShuffleRead {
             producers,
             mode,
             schema,
+            facts: Facts::default(),
             properties,
         }
+    }
+
+    /// With what is true of the rows.
+    pub(crate) fn with_facts(self, facts: Facts) -> Result<Self> {
+        let mut known = EquivalenceProperties::new(Arc::clone(&self.schema));
+        facts.tell(&mut known)?;
+        let properties = PlanProperties::clone(&self.properties).with_eq_properties(known);
+        Ok(Self {
+            facts,
+            properties: Arc::new(properties),
+            ..self
+        })
+    }
+
+    pub(super) const fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     pub(crate) const fn stage(&self) -> u32 {

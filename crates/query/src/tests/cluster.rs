@@ -15,9 +15,13 @@ use datafusion::prelude::{JsonReadOptions, ParquetReadOptions, SessionContext};
 use tokio_util::sync::CancellationToken;
 
 use super::data;
+use crate::plan::Shape;
 use crate::{
     DataDirs, Engine, EngineSettings, Failure, PlanRequest, RunTask, ShuffleDir, ShuffleSource, Sink, TaskProgress, Written,
 };
+
+/// What `now()` is: 2024-05-06 07:08:09 UTC.
+const NOW_MS: u64 = 1_714_979_289_000;
 
 /// An engine, tables and a place for files.
 pub(super) struct Cluster {
@@ -78,6 +82,21 @@ impl Cluster {
             .plan_sql(self.request(sql, partitions))
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Plans a query in a given shape.
+    pub(super) async fn plan_shaped(&self, sql: &str, shape: Shape) -> Result<StageGraph, crate::Error> {
+        self.engine.plan_shaped(self.request(sql, 0), shape).await
+    }
+
+    pub(super) fn request(&self, sql: &str, partitions: u32) -> PlanRequest {
+        let tables = self.tables.iter().map(|(name, spec)| (name.clone(), spec.clone().into()));
+        PlanRequest {
+            sql: sql.to_owned(),
+            tables: tables.collect(),
+            target_partitions: partitions,
+            now_ms: NOW_MS,
+        }
     }
 
     /// Plans and runs a query and returns its rows.

@@ -44,7 +44,8 @@ async fn nothing_but_reading_the_jobs_tables_is_possible() {
     let out = cluster.dir.path().join("data/out.csv");
     let orders = cluster.dir.path().join("data/orders/part-0.parquet");
     for sql in [
-        "CREATE TABLE x AS SELECT 1".to_owned(),
+        "CREATE TABLE x (a INT)".to_owned(),
+        "CREATE TABLE IF NOT EXISTS x AS SELECT 1".to_owned(),
         "CREATE VIEW x AS SELECT 1".to_owned(),
         format!("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '{}'", out.display()),
         format!("COPY (SELECT 1) TO '{}'", out.display()),
@@ -58,7 +59,7 @@ async fn nothing_but_reading_the_jobs_tables_is_possible() {
         "RESET datafusion.execution.batch_size".to_owned(),
         "SHOW TABLES".to_owned(),
         "DESCRIBE orders".to_owned(),
-        "EXPLAIN SELECT 1".to_owned(),
+        "EXPLAIN DROP TABLE orders".to_owned(),
         "EXPLAIN ANALYZE SELECT 1".to_owned(),
         "PREPARE p AS SELECT 1".to_owned(),
         "BEGIN".to_owned(),
@@ -193,7 +194,6 @@ async fn a_scalar_subquery_of_many_rows_is_an_error_and_never_more_rows() {
             3,
         )
         .await;
-    assert!(graph.stages[0].display.starts_with("runs as one task"));
     let failure = cluster.run(&graph, &mut |_, _| {}).await.err();
     assert!(
         matches!(&failure, Some(crate::Failure::User { detail, .. }) if detail.contains("row")),
