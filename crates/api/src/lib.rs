@@ -9,6 +9,7 @@ pub mod error;
 pub mod headers;
 pub mod id;
 pub mod job;
+pub mod job_tasks;
 pub mod key;
 pub mod member;
 pub mod operations;

@@ -31,8 +31,8 @@ pub struct TaskId {
 pub const ATTEMPT_BITS: u32 = 16;
 
 impl TaskId {
-    /// Which run of the job the attempt belongs to. A new leader starts an unfinished job again, as its next run, from its SQL:
-    /// plans must not be kept from one run to the next, so they are kept per (job, run, stage).
+    /// Which run of the job the attempt belongs to. A run begins with each planning; a new leader goes on with the same one. Plans
+    /// must not be kept from one run to the next, so they are kept per (job, run, stage).
     #[must_use]
     pub const fn run(&self) -> u32 {
         self.attempt >> ATTEMPT_BITS

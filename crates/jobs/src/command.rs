@@ -1,27 +1,31 @@
 //! What the scheduler wants done by whoever drives it.
 
-use api::JobId;
-use api::task::ResultPart;
+use std::sync::Arc;
 
-use crate::JobRecord;
+use api::task::{ResultPart, StageGraph};
+use api::{JobId, Problem};
+
+use crate::save::TaskChunk;
+use crate::{JobRecord, Millis};
 
 /// An effect. Assignments and cancellations of work are not here: they are the answers to polls.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// The record of a live job changed; write it when convenient (see [`crate::Scheduler::record`]).
+    /// A live job changed; write it behind (see [`crate::Scheduler::save`]).
     Persist(JobId),
-    /// The job was planned: keep the text of its plan for people.
-    Planned {
-        /// The job.
-        job: JobId,
-        /// Its stages, as text.
-        text: String,
-    },
+    /// The job was planned: a good moment to say where the blobs it reads are (see [`crate::Scheduler::locate`]).
+    Planned(JobId),
     /// The job has come to its end: write the final record and its parts atomically, then call
     /// [`crate::Scheduler::finished`]. Until then the end is not the truth and must not be shown.
     Finish(Box<Ending>),
     /// An attempt ended; for counting.
     TaskEnded(TaskResult),
+    /// A piece of work was handed out so long after it could have been; for counting.
+    HandedOut(Millis),
+    /// What came of a dry run (see [`crate::Scheduler::dry_run`]): the plan, or why there is none.
+    DryRan(JobId, Result<Box<StageGraph>, Problem>),
+    /// A slow task was given to a second worker; for counting.
+    TwinStarted,
 }
 
 /// The end of a job, to be made durable.
@@ -31,6 +35,23 @@ pub struct Ending {
     pub record: JobRecord,
     /// The winning attempt of each partition of the last stage, in order; empty unless the job succeeded.
     pub parts: Vec<ResultPart>,
+    /// The graph, unless it is durable already.
+    pub graph: Option<Arc<StageGraph>>,
+    /// What became of the tasks, as far as it is not durable already.
+    pub chunks: Vec<TaskChunk>,
+}
+
+/// What a report was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// There is nothing (more) to be kept.
+    Known,
+    /// The job is not known (any more).
+    Forget,
+    /// It changed the job: it is durable with a save of the job's present version, or with its end.
+    Taken,
+    /// It cannot be taken now: it must be sent again.
+    Later,
 }
 
 /// How an attempt ended.
@@ -42,6 +63,8 @@ pub enum TaskResult {
     Failed,
     /// An input was not there.
     FetchFailed,
+    /// It needed too much memory.
+    OutOfMemory,
     /// Its worker was lost, or never got it.
     Lost,
     /// It reported too late, or twice.
@@ -49,6 +72,16 @@ pub enum TaskResult {
 }
 
 impl TaskResult {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Done,
+        Self::Failed,
+        Self::FetchFailed,
+        Self::OutOfMemory,
+        Self::Lost,
+        Self::Refused,
+    ];
+
     /// The name used in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -56,6 +89,7 @@ impl TaskResult {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::FetchFailed => "fetch_failed",
+            Self::OutOfMemory => "out_of_memory",
             Self::Lost => "lost",
             Self::Refused => "refused",
         }

@@ -60,7 +60,8 @@ pub(crate) fn consumers(graph: &StageGraph, max_tasks: u32) -> Result<Vec<Vec<us
 }
 
 /// The graph as people read it.
-pub(crate) fn text(graph: &StageGraph) -> String {
+#[must_use]
+pub fn text(graph: &StageGraph) -> String {
     let mut out = String::new();
     for (number, stage) in graph.stages.iter().enumerate() {
         let reads = match stage.inputs.as_slice() {
@@ -79,6 +80,30 @@ pub(crate) fn text(graph: &StageGraph) -> String {
         ));
     }
     out
+}
+
+/// The graph in the language of Graphviz.
+#[must_use]
+pub fn dot(graph: &StageGraph) -> String {
+    let mut out = "digraph job {\n  rankdir=BT;\n  node [shape=box, fontname=monospace];\n".to_owned();
+    for (number, stage) in graph.stages.iter().enumerate() {
+        let plan = stage.display.trim_end().lines().map(escaped).collect::<Vec<_>>().join("\\l");
+        let note = if stage.deterministic { "" } else { ", not deterministic" };
+        out.push_str(&format!(
+            "  s{number} [label=\"stage {number}: {} tasks{note}\\l{plan}\\l\"];\n",
+            stage.partitions
+        ));
+        for input in &stage.inputs {
+            let outputs = graph.stages.get(*input as usize).map_or(0, |stage| stage.output_partitions);
+            out.push_str(&format!("  s{input} -> s{number} [label=\"{outputs}\"];\n"));
+        }
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn escaped(line: &str) -> String {
+    line.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 #[cfg(test)]
@@ -108,6 +133,18 @@ mod tests {
     fn consumers_are_the_inverse_of_inputs() {
         let diamond = graph(&[(2, &[]), (2, &[0]), (2, &[0]), (1, &[1, 2])]);
         assert_eq!(consumers(&diamond, 10), Ok(vec![vec![1, 2], vec![3], vec![3], vec![]]));
+    }
+
+    #[test]
+    fn dot_has_a_box_for_each_stage_and_an_arrow_for_each_input() {
+        let mut two = graph(&[(2, &[]), (1, &[0])]);
+        two.stages[0].display = "Scan \"t\"\n  x\\y".to_owned();
+        let dot = super::dot(&two);
+        assert!(
+            dot.contains(r#"s0 [label="stage 0: 2 tasks\lScan \"t\"\l  x\\y\l"];"#),
+            "{dot}"
+        );
+        assert!(dot.contains("s0 -> s1 [label=\"1\"];"), "{dot}");
     }
 
     #[test]

@@ -8,22 +8,31 @@
 //! - every job ends: succeeded, failed with a reason, or cancelled;
 //! - of each partition one attempt wins, and a result consists of exactly one attempt of each partition of the last stage;
 //! - a task runs only when all partitions of its inputs are there, and done work is not done again unless its output was lost;
-//! - a worker is never given more than its free slots, and is lost only by silence, never by being busy.
+//! - a worker is never given more than its free slots, and is lost only by silence, never by being busy;
+//! - a new leader that has what was durable goes on with the same run: what was said to be durable is not done again.
 
+mod attempt;
 mod command;
 mod graph;
+mod journal;
+mod pending;
 mod policy;
+mod queue;
 mod record;
 mod run;
+mod save;
 mod scheduler;
 mod stages;
 mod task;
 mod worker;
 
-pub use command::{Command, Ending, TaskResult};
+pub use command::{Command, Ending, Heard, TaskResult};
+pub use graph::{dot, text};
 pub use policy::Policy;
-pub use record::{JobRecord, PartLocation};
-pub use scheduler::{CancelError, Scheduler};
+pub use queue::NamespaceLoad;
+pub use record::{JobRecord, Note, NoteKind, PartLocation};
+pub use save::{AttemptEnd, AttemptRecord, CHUNK_TASKS, DoneRecord, Save, TaskChunk, TaskRecord};
+pub use scheduler::{CancelError, Figures, Scheduler};
 
 /// A point in time, Unix milliseconds.
 pub type Millis = u64;

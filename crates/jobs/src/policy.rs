@@ -30,6 +30,24 @@ pub struct Policy {
     /// Jobs of one priority or higher that share the slots in turn; further ones wait in the queue, so that many jobs submitted
     /// at once end one after another and not all at the very end.
     pub max_active: usize,
+    /// Jobs of one namespace that share the slots; further ones wait in the queue.
+    pub max_active_per_namespace: usize,
+    /// How long a task whose input lies at one place is kept for workers there.
+    pub locality_wait: Millis,
+    /// Input bytes, at one place, from which it matters where a task runs.
+    pub locality_bytes: u64,
+    /// After a change of leader: how long workers have to say what they have in hand, before it is given to others.
+    pub resume_grace: Millis,
+    /// After all known workers have polled: how long reports that were under way have to arrive.
+    pub resume_settle: Millis,
+    /// Share of its memory, in percent, above which a busy worker gets no more work.
+    pub memory_percent: u8,
+    /// Tasks that fail on a worker and succeed elsewhere, within [`Policy::blame_window`], before it is left out.
+    pub blame_limit: usize,
+    /// Time within which they count.
+    pub blame_window: Millis,
+    /// How long such a worker gets nothing.
+    pub shun_for: Millis,
     /// Bounds of the partitions that planning aims at: as many as there are slots, within these.
     pub partitions: (u32, u32),
     /// Largest result that may ride in the commit, bytes.
@@ -53,6 +71,15 @@ impl Default for Policy {
             max_starts: 1_000,
             max_tasks: 20_000,
             max_active: 16,
+            max_active_per_namespace: usize::MAX,
+            locality_wait: 100,
+            locality_bytes: 256 * 1024,
+            resume_grace: 3_000,
+            resume_settle: 1_000,
+            memory_percent: 90,
+            blame_limit: 3,
+            blame_window: 60_000,
+            shun_for: 60_000,
             partitions: (2, 64),
             max_inline_bytes: 1024 * 1024,
             forget_for: 30_000,

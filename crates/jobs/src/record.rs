@@ -1,11 +1,15 @@
 //! A job as the control store keeps it.
 
-use api::job::{Cost, Job, JobSpec, JobState, Progress, ResultInfo};
-use api::task::ResultPart;
-use api::{JobId, Problem};
+use api::job::{Cost, Job, JobSpec, JobState, OutputSpec, Progress, ResultInfo};
+use api::task::{ResultPart, WorkId};
+use api::{JobId, NodeId, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::Millis;
+use crate::task::shortened;
+use crate::{Millis, attempt};
+
+/// Notes kept in a record.
+const MAX_NOTES: usize = 16;
 
 /// Value of `jobs/records/{id}`: everything about a job that must outlive its leader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +20,17 @@ pub struct JobRecord {
     pub spec: JobSpec,
     /// Where it stands.
     pub state: JobState,
-    /// How often a leader has started it; part of every attempt's number, so that attempts of different leaders differ.
+    /// Namespace it was submitted in; empty is the default one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// How often it was planned anew; part of every attempt's number, so that attempts of different plans differ.
     pub run: u32,
+    /// How many leaders have taken it over in this run; part of every attempt's number too.
+    #[serde(default)]
+    pub term: u32,
+    /// How often it was planned anew because its tasks did not fit into memory.
+    #[serde(default)]
+    pub replans: u32,
     /// Acceptance.
     pub submitted_at_ms: Millis,
     /// First piece of work given to a worker.
@@ -26,6 +39,18 @@ pub struct JobRecord {
     pub finished_at_ms: Option<Millis>,
     /// How far it is.
     pub progress: Progress,
+    /// What it cost so far.
+    #[serde(default)]
+    pub cost: Cost,
+    /// What went wrong on the way, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// Notes ever made.
+    #[serde(default)]
+    pub noted: u64,
+    /// The dataset its rows went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputSpec>,
     /// Why it failed.
     pub error: Option<Problem>,
     /// What it left.
@@ -35,6 +60,53 @@ pub struct JobRecord {
     /// `Idempotency-Key` it was submitted with: that key lives as long as the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+}
+
+/// Something that went wrong, and did not end the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Which one of the job's notes it is, from 1.
+    pub number: u64,
+    /// When.
+    pub at_ms: Millis,
+    /// What.
+    pub kind: NoteKind,
+    /// Stage of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<u32>,
+    /// Partition of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Attempt of the task, or of the planning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<NodeId>,
+    /// In words.
+    pub detail: String,
+}
+
+/// Kinds of notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// An attempt failed by itself.
+    TaskFailed,
+    /// An attempt died with its worker.
+    TaskLost,
+    /// An input was not there.
+    InputMissing,
+    /// A task needed too much memory.
+    OutOfMemory,
+    /// The job was planned anew with smaller tasks.
+    PlannedAnew,
+    /// A slow task was given to a second worker.
+    TwinStarted,
+    /// A worker gets nothing for a while.
+    WorkerShunned,
+    /// Another leader took the job over.
+    TakenOver,
 }
 
 /// Where a partition of a committed result is.
@@ -87,11 +159,18 @@ impl JobRecord {
             id,
             spec,
             state: JobState::Queued,
+            namespace: String::new(),
             run: 0,
+            term: 0,
+            replans: 0,
             submitted_at_ms: now,
             started_at_ms: None,
             finished_at_ms: None,
             progress: Progress::default(),
+            cost: Cost::default(),
+            notes: Vec::new(),
+            noted: 0,
+            output: None,
             error: None,
             result: None,
             parts: Vec::new(),
@@ -99,15 +178,51 @@ impl JobRecord {
         }
     }
 
-    /// The same job at the start of its next run, under a new leader. Must be durable before it is submitted.
+    /// The same job under another leader; whether what is durable of its plan still holds. Must be durable before it is resumed.
     #[must_use]
-    pub fn requeued(self) -> Self {
-        let fresh = Self::new(self.id, self.spec, self.submitted_at_ms);
-        Self {
-            run: self.run + 1,
-            idempotency_key: self.idempotency_key,
-            ..fresh
+    pub fn taken_over(mut self, now: Millis) -> (Self, bool) {
+        let goes_on = self.term + 1 < attempt::MAX_TERMS;
+        if goes_on {
+            self.term += 1;
+        } else {
+            (self.run, self.term) = (self.run + 1, 0);
         }
+        if self.state != JobState::Queued {
+            self.note(
+                now,
+                NoteKind::TakenOver,
+                None,
+                None,
+                "another master leads and goes on with the job",
+            );
+        }
+        if !goes_on && !self.state.is_final() {
+            self.state = JobState::Queued;
+        }
+        (self, goes_on)
+    }
+
+    /// Remembers that something went wrong.
+    pub(crate) fn note(&mut self, now: Millis, kind: NoteKind, work: Option<&WorkId>, worker: Option<&NodeId>, detail: &str) {
+        let (stage, partition, attempt) = match work {
+            Some(WorkId::Task(task)) => (Some(task.stage), Some(task.partition), Some(task.attempt)),
+            Some(WorkId::Plan(_, attempt)) => (None, None, Some(*attempt)),
+            None => (None, None, None),
+        };
+        self.noted += 1;
+        if self.notes.len() == MAX_NOTES {
+            self.notes.remove(0);
+        }
+        self.notes.push(Note {
+            number: self.noted,
+            at_ms: now,
+            kind,
+            stage,
+            partition,
+            attempt,
+            worker: worker.cloned(),
+            detail: shortened(detail),
+        });
     }
 
     /// What clients see.
@@ -118,15 +233,15 @@ impl JobRecord {
             state: self.state,
             name: self.spec.name.clone(),
             labels: self.spec.labels.clone(),
-            namespace: String::new(),
+            namespace: self.namespace.clone(),
             query: self.spec.query.clone(),
             priority: self.spec.priority,
             submitted_at_ms: self.submitted_at_ms,
             started_at_ms: self.started_at_ms,
             finished_at_ms: self.finished_at_ms,
             progress: self.progress,
-            cost: Cost::default(),
-            output: self.spec.output.clone(),
+            cost: self.cost,
+            output: self.output.clone().or_else(|| self.spec.output.clone()),
             error: self.error.clone(),
             result: self.result.clone(),
             rows: None,

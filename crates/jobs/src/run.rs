@@ -1,18 +1,24 @@
 //! One live job: queued → planning → running → its end.
 
+mod end;
+mod setback;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use api::job::{JobState, ResultInfo};
-use api::task::{ResultPart, StageGraph, TaskId, WorkId};
-use api::{ErrorCode, NodeId, Problem};
+use api::NodeId;
+use api::job::JobState;
+use api::task::{StageGraph, TaskId, WorkId};
 
-use crate::command::Ending;
-use crate::graph;
-use crate::record::{JobRecord, PartLocation};
+use crate::journal::Journal;
+use crate::queue::{Place, Standing};
+use crate::record::JobRecord;
+use crate::save::{Save, TaskChunk};
 use crate::stages::Stages;
-use crate::task::{Setback, State, Task};
+use crate::task::Task;
 use crate::worker::Life;
-use crate::{Millis, Policy};
+use crate::{Millis, Policy, attempt, graph};
+pub(crate) use setback::After;
 
 /// A job between its acceptance and the durable record of its end.
 #[derive(Debug)]
@@ -25,6 +31,13 @@ pub(crate) struct Run {
     pub(crate) accepted: Millis,
     /// Workers that may hold files of it.
     pub(crate) participants: BTreeSet<NodeId>,
+    /// Nothing new is started before that: its workers may have it in hand still.
+    pub(crate) quiet_until: Millis,
+    pub(crate) journal: Journal,
+    /// Version of the latest change that the driver was told of.
+    pub(crate) told: u64,
+    /// Only its plan is wanted; nothing of it is kept.
+    pub(crate) is_dry: bool,
     max_attempts: u32,
     deadline: Millis,
     timeout: Millis,
@@ -48,10 +61,14 @@ impl Run {
             .timeout
             .map_or(policy.job_timeout, |seconds| seconds.saturating_mul(1_000));
         Self {
-            phase: Phase::Planning(Task::new(now)),
+            phase: Phase::Planning(Task::new(now, attempt::base(record.term))),
             served: 0,
             accepted: now,
             participants: BTreeSet::new(),
+            quiet_until: 0,
+            journal: Journal::default(),
+            told: 0,
+            is_dry: false,
             max_attempts: record.spec.max_attempts.unwrap_or(policy.max_attempts).max(1),
             deadline: record.submitted_at_ms.saturating_add(timeout),
             timeout,
@@ -59,7 +76,27 @@ impl Run {
         }
     }
 
-    /// Whether `life` is the one that is to do this work.
+    /// The same job under another leader: with what was durable of its graph and its tasks.
+    pub(crate) fn resumed(
+        record: JobRecord,
+        planned: Option<(StageGraph, Vec<TaskChunk>)>,
+        now: Millis,
+        policy: &Policy,
+    ) -> Self {
+        let mut run = Self::new(record, now, policy);
+        run.quiet_until = now + policy.resume_grace;
+        if let Some((graph, chunks)) = planned
+            && let Ok(stages) = Stages::restore(graph, chunks, run.record.term, now, policy)
+        {
+            run.participants.extend(stages.holders().map(|life| life.worker));
+            run.phase = Phase::Running(stages);
+            run.record.state = JobState::Running;
+        }
+        run.settle();
+        run
+    }
+
+    /// Whether `life` has this work in hand, for us.
     pub(crate) fn is_running(&self, work: &WorkId, life: &Life) -> bool {
         match (&self.phase, work) {
             (Phase::Planning(task), WorkId::Plan(_, attempt)) => task.is_running(*attempt, life),
@@ -80,147 +117,75 @@ impl Run {
         }
     }
 
+    /// Whether what is known of this work is durable.
+    pub(crate) fn is_durable(&self, work: &WorkId) -> bool {
+        match (&self.phase, work) {
+            (Phase::Running(stages), WorkId::Task(id)) => stages
+                .task(id.stage, id.partition)
+                .is_none_or(|task| task.version <= self.journal.durable()),
+            _ => true,
+        }
+    }
+
+    /// Takes in work that an earlier leader gave out, if it still counts; whether it does.
+    pub(crate) fn adopt(&mut self, work: &WorkId, life: &Life, now: Millis) -> bool {
+        let (WorkId::Plan(_, attempt) | WorkId::Task(TaskId { attempt, .. })) = *work;
+        if attempt::run(attempt) != self.record.run {
+            return false;
+        }
+        let number = attempt::number(attempt);
+        match (&mut self.phase, work) {
+            (Phase::Planning(task), WorkId::Plan(..)) => {
+                let adoptable = number < attempt::base(self.record.term) && task.live().is_empty() && !task.has_ended(attempt);
+                if adoptable {
+                    task.adopt(attempt, life.clone(), now);
+                    self.record.state = JobState::Planning;
+                }
+                adoptable
+            }
+            (Phase::Running(stages), WorkId::Task(id)) => {
+                let ended = stages.task(id.stage, id.partition).is_none_or(|task| task.has_ended(attempt));
+                let adoptable = !ended && stages.is_adoptable(id.stage, id.partition, number);
+                if adoptable {
+                    stages.adopt(id.stage, id.partition, attempt, life.clone(), now);
+                }
+                adoptable
+            }
+            _ => false,
+        }
+    }
+
     /// Everything of it that runs on `life`.
     pub(crate) fn work_on(&self, life: &Life) -> Vec<WorkId> {
+        let job = self.record.id;
         match &self.phase {
-            Phase::Planning(task) => match &task.state {
-                State::Running { attempt, on } if on == life => vec![WorkId::Plan(self.record.id, *attempt)],
-                _ => Vec::new(),
-            },
+            Phase::Planning(task) => {
+                let here = task.live().iter().filter(|live| live.on == *life);
+                here.map(|live| WorkId::Plan(job, live.attempt)).collect()
+            }
             Phase::Running(stages) => {
-                let id = |(stage, partition)| match &stages.task(stage, partition)?.state {
-                    State::Running { attempt, .. } => Some(WorkId::Task(TaskId {
-                        job: self.record.id,
+                let id = |(stage, partition, attempt)| {
+                    WorkId::Task(TaskId {
+                        job,
                         stage,
                         partition,
-                        attempt: *attempt,
-                    })),
-                    _ => None,
+                        attempt,
+                    })
                 };
-                stages.running_on(life).into_iter().filter_map(id).collect()
+                stages.running_on(life).into_iter().map(id).collect()
             }
             Phase::Finishing => Vec::new(),
         }
     }
 
-    /// Takes the plan; the text of it for people.
-    pub(crate) fn planned(&mut self, graph: StageGraph, now: Millis, policy: &Policy) -> Result<String, String> {
-        let text = graph::text(&graph);
-        let stages = Stages::new(graph, now, policy).map_err(|error| error.to_string())?;
+    /// Takes the plan.
+    pub(crate) fn planned(&mut self, graph: StageGraph, now: Millis, policy: &Policy) -> Result<(), String> {
+        let stages = Stages::new(graph, self.record.term, now, policy).map_err(|error| error.to_string())?;
         self.record.state = JobState::Running;
         self.record.progress = stages.progress();
         self.phase = Phase::Running(stages);
-        Ok(text)
-    }
-
-    /// The attempt of `work` came to nothing. Returns the end of the job when that was the last straw.
-    pub(crate) fn set_back(
-        &mut self,
-        work: &WorkId,
-        setback: Setback,
-        worker: &NodeId,
-        why: &str,
-        now: Millis,
-        policy: &Policy,
-    ) -> Option<Ending> {
-        let max_attempts = self.max_attempts;
-        let (name, outcome, counts) = match (&mut self.phase, work) {
-            (Phase::Planning(task), WorkId::Plan(..)) => {
-                let outcome = task.set_back(setback, now, worker, max_attempts, policy);
-                if let Ok(from) = outcome {
-                    task.state = State::Pending { from };
-                }
-                ("planning".to_owned(), outcome, (task.failures(), task.fetch_failures()))
-            }
-            (Phase::Running(stages), WorkId::Task(id)) => {
-                let task = stages.task_mut(id.stage, id.partition)?;
-                let outcome = task.set_back(setback, now, worker, max_attempts, policy);
-                let counts = (task.failures(), task.fetch_failures());
-                if let Ok(from) = outcome {
-                    stages.reopen(id.stage, id.partition, from);
-                }
-                (format!("task {} of stage {}", id.partition, id.stage), outcome, counts)
-            }
-            _ => return None,
-        };
-        let detail = match (outcome, setback) {
-            (Ok(_), _) => return None,
-            (Err(_), Setback::Failure) => format!("{name} failed {} times, the last time on {worker}: {why}", counts.0),
-            (Err(_), Setback::Fetch) => {
-                format!(
-                    "{name} found its inputs missing {} times, the last time on {worker}: {why}",
-                    counts.1
-                )
-            }
-            (Err(_), Setback::Undelivered) => format!("{name} could not be delivered to any worker"),
-        };
-        self.fail(Problem::new(ErrorCode::Internal, detail), now)
-    }
-
-    /// Ends the job with a problem; nothing when it is at its end already.
-    pub(crate) fn fail(&mut self, problem: Problem, now: Millis) -> Option<Ending> {
-        if !matches!(self.phase, Phase::Finishing) {
-            self.record.error = Some(problem);
-        }
-        self.end(JobState::Failed, now, Vec::new())
-    }
-
-    /// Ends the job because somebody asked for it.
-    pub(crate) fn cancel(&mut self, now: Millis) -> Option<Ending> {
-        self.end(JobState::Cancelled, now, Vec::new())
-    }
-
-    /// Ends the job when its result is whole.
-    pub(crate) fn succeed_if_complete(&mut self, now: Millis, policy: &Policy) -> Option<Ending> {
-        let Phase::Running(stages) = &self.phase else { return None };
-        if !stages.is_complete() {
-            return None;
-        }
-        let (parts, rows): (Vec<_>, Vec<_>) = stages.result().into_iter().unzip();
-        let inline = |part: &ResultPart| {
-            if let ResultPart::Inline(bytes) = part {
-                bytes.len() as u64
-            } else {
-                0
-            }
-        };
-        let inline_bytes: u64 = parts.iter().map(inline).sum();
-        if inline_bytes > policy.max_inline_bytes {
-            let detail = format!(
-                "the result came back as {inline_bytes} bytes inline; at most {} fit",
-                policy.max_inline_bytes
-            );
-            return self.fail(Problem::new(ErrorCode::TooLarge, detail), now);
-        }
-        let locations: Vec<_> = parts.iter().map(PartLocation::of).collect();
-        let bytes = locations.iter().map(PartLocation::bytes).sum();
-        let columns = stages.columns.clone();
-        self.record.result = Some(ResultInfo {
-            rows: rows.iter().sum(),
-            bytes,
-            columns,
-        });
-        self.record.parts = locations;
-        self.end(JobState::Succeeded, now, parts)
-    }
-
-    fn end(&mut self, state: JobState, now: Millis, parts: Vec<ResultPart>) -> Option<Ending> {
-        if matches!(self.phase, Phase::Finishing) {
-            return None;
-        }
-        self.refresh_progress();
-        self.phase = Phase::Finishing;
-        self.record.state = state;
-        self.record.finished_at_ms = Some(now);
-        if state == JobState::Succeeded {
-            let progress = &mut self.record.progress;
-            progress.stages.done = progress.stages.total;
-            progress.tasks.done = progress.tasks.total;
-        }
-        Some(Ending {
-            record: self.record.clone(),
-            parts,
-        })
+        self.journal.planned();
+        Ok(())
     }
 
     /// Brings the record's progress up to date.
@@ -230,12 +195,96 @@ impl Run {
         }
     }
 
-    /// Ends the job when its time is up.
-    pub(crate) fn expire(&mut self, now: Millis) -> Option<Ending> {
-        if now < self.deadline || matches!(self.phase, Phase::Finishing) {
-            return None;
+    /// Gives what changed a version.
+    pub(crate) fn settle(&mut self) {
+        let Phase::Running(stages) = &mut self.phase else { return };
+        let (touched, restarted) = stages.take_changes();
+        for (stage, chunk) in touched {
+            self.journal.chunk_changed(stage, chunk);
         }
-        let detail = format!("the job did not end within its timeout of {} s", self.timeout / 1_000);
-        self.fail(Problem::new(ErrorCode::Timeout, detail), now)
+        if restarted {
+            stages.hold_until(self.journal.version());
+        }
+    }
+
+    /// Everything that is newer than its durable copy.
+    pub(crate) fn save(&mut self) -> Save {
+        self.settle();
+        self.refresh_progress();
+        let (graph, chunks) = match &self.phase {
+            Phase::Running(stages) => (
+                self.journal.has_new_graph().then(|| Arc::clone(&stages.graph)),
+                self.journal
+                    .new_chunks()
+                    .into_iter()
+                    .filter_map(|(stage, index)| stages.chunk(stage, index))
+                    .collect(),
+            ),
+            Phase::Planning(_) | Phase::Finishing => (None, Vec::new()),
+        };
+        Save {
+            job: self.record.id,
+            version: self.journal.version(),
+            record: self.record.clone(),
+            graph,
+            chunks,
+        }
+    }
+
+    /// All up to `version` is durable.
+    pub(crate) fn saved(&mut self, version: u64) {
+        self.journal.saved(version);
+        if let Phase::Running(stages) = &mut self.phase {
+            stages.saved(version);
+        }
+    }
+
+    /// Where the job stands in the queue.
+    pub(crate) fn standing(&mut self, now: Millis, policy: &Policy) -> Standing {
+        self.settle();
+        let quiet = (now < self.quiet_until).then_some(self.quiet_until);
+        let (place, in_hand, alone) = match &mut self.phase {
+            Phase::Finishing => (Place::Idle, 0, false),
+            Phase::Planning(task) => {
+                let place = match task.state {
+                    crate::task::State::Pending { from } if self.record.state == JobState::Queued => {
+                        if from <= now {
+                            Place::Queued
+                        } else {
+                            Place::At(from)
+                        }
+                    }
+                    crate::task::State::Pending { from } if from <= now => Place::Ready,
+                    crate::task::State::Pending { from } => Place::At(from),
+                    _ => Place::Idle,
+                };
+                (place, task.live().len(), false)
+            }
+            Phase::Running(stages) => {
+                stages.refresh(now, policy);
+                let place = match stages.readiness() {
+                    (true, _) => Place::Ready,
+                    (false, Some(at)) => Place::At(at),
+                    (false, None) => Place::Idle,
+                };
+                (place, stages.in_hand(), stages.next_alone().is_some())
+            }
+        };
+        let waits = !matches!(place, Place::Idle) || alone;
+        Standing {
+            place: quiet.filter(|_| waits).map_or(place, Place::At),
+            in_hand,
+            alone: alone && quiet.is_none(),
+            is_queued: self.record.state == JobState::Queued,
+            is_active: self.record.state != JobState::Queued && !matches!(self.phase, Phase::Finishing),
+        }
+    }
+
+    /// The plan as text, if there is one.
+    pub(crate) fn plan_text(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Running(stages) => Some(graph::text(&stages.graph)),
+            _ => None,
+        }
     }
 }

@@ -68,6 +68,14 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// How long results and records of finished jobs are kept.
     pub result_ttl: HumanDuration,
+    /// Jobs of one namespace that may wait; more are refused with 429.
+    pub max_queued_jobs: usize,
+    /// Jobs of one namespace that run at once; further ones wait.
+    pub max_running_jobs: usize,
+    /// Ended jobs of one namespace that are kept; more are refused with 429 until some are gone.
+    pub max_stored_jobs: usize,
+    /// Bytes of results of one namespace that are kept.
+    pub max_stored_results: ByteSize,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: HumanDuration,
     /// How logs are written.
@@ -101,6 +109,10 @@ impl Default for Settings {
             request_timeout: HumanDuration(Duration::from_secs(10)),
             max_in_flight: 4096,
             result_ttl: HumanDuration(Duration::from_secs(24 * 60 * 60)),
+            max_queued_jobs: 10_000,
+            max_running_jobs: 1_000,
+            max_stored_jobs: 100_000,
+            max_stored_results: ByteSize(100 << 30),
             worker_wait: HumanDuration(Duration::from_secs(60)),
             log_format: LogFormat::Text,
         }

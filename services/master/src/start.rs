@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::events::Events;
-use crate::app::jobs::{Dependencies, Jobs};
+use crate::app::jobs::{Dependencies, Jobs, Quotas};
 use crate::app::kv::Kv;
 use crate::app::namespaces::Namespaces;
 use crate::app::nodes::Nodes;
@@ -64,6 +64,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         peers: peers.clone(),
         worker_wait: settings.worker_wait.0,
         result_ttl: settings.result_ttl.0,
+        quotas: Quotas {
+            queued_jobs: settings.max_queued_jobs,
+            running_jobs: settings.max_running_jobs,
+            stored_jobs: settings.max_stored_jobs,
+            stored_bytes: settings.max_stored_results.0,
+        },
+        dataset_files: None,
+        dataset_output: None,
         registry: registry.clone(),
     });
     let frames = FrameClient::new(peers.clone());

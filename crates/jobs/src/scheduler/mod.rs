@@ -3,22 +3,28 @@
 //! Callers feed it what happens ([`Scheduler::submit`], [`Scheduler::poll`], [`Scheduler::report`], [`Scheduler::tick`], …) and
 //! carry out what [`Scheduler::drain`] gives back.
 
+mod figures;
 mod offer;
 mod report;
+mod resume;
 mod tick;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::task::{PollRequest, WorkId};
-use api::{BootId, JobId, NodeId};
+use api::task::{PollRequest, StageGraph, WorkId};
+use api::{BootId, JobId, NodeId, Problem};
 use bytes::Bytes;
 
 use crate::command::{Command, Ending, TaskResult};
+use crate::queue::{Queue, Ticket};
 use crate::record::JobRecord;
-use crate::run::{Phase, Run};
+use crate::run::{After, Phase, Run};
+use crate::save::{Save, TaskChunk};
 use crate::task::Setback;
 use crate::worker::{Life, Worker};
 use crate::{Millis, Policy};
+
+pub use figures::Figures;
 
 /// Why a job cannot be cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +42,18 @@ pub enum CancelError {
 pub struct Scheduler {
     policy: Policy,
     jobs: BTreeMap<JobId, Run>,
+    queue: Queue,
     workers: BTreeMap<NodeId, Worker>,
     /// Since when there has been no worker.
     without_workers: Option<Millis>,
     /// Slots given out so far; the clock of the round robin.
     served: u64,
+    /// Slow tasks that may be given to a second worker.
+    stragglers: BTreeSet<(JobId, u32, u32)>,
+    /// Workers that hold outputs of jobs taken over and have not polled, and since when they are waited for.
+    absent: BTreeMap<Life, Millis>,
+    /// Workers known before this term that have not polled in it; while there are any, jobs taken over start nothing new.
+    awaited: BTreeSet<NodeId>,
     outbox: Vec<Command>,
 }
 
@@ -51,17 +64,37 @@ impl Scheduler {
         Self {
             policy,
             jobs: BTreeMap::new(),
+            queue: Queue::default(),
             workers: BTreeMap::new(),
             without_workers: Some(now),
             served: 0,
+            stragglers: BTreeSet::new(),
+            absent: BTreeMap::new(),
+            awaited: BTreeSet::new(),
             outbox: Vec::new(),
         }
     }
 
     /// Takes on a job whose record is durable. A job it has already stays as it is.
     pub fn submit(&mut self, now: Millis, record: JobRecord) {
-        let policy = &self.policy;
-        self.jobs.entry(record.id).or_insert_with(|| Run::new(record, now, policy));
+        let (policy, job) = (&self.policy, record.id);
+        self.jobs.entry(job).or_insert_with(|| Run::new(record, now, policy));
+        self.requeue(now, job);
+    }
+
+    /// Has a job planned, and nothing more: the answer is a [`Command::DryRan`]. Nothing of it is to be made durable.
+    pub fn dry_run(&mut self, now: Millis, record: JobRecord) {
+        let job = record.id;
+        let mut run = Run::new(record, now, &self.policy);
+        run.is_dry = true;
+        self.jobs.insert(job, run);
+        self.requeue(now, job);
+    }
+
+    fn end_dry_run(&mut self, job: JobId, plan: Result<Box<StageGraph>, Problem>) {
+        self.jobs.remove(&job);
+        self.queue.remove(job);
+        self.outbox.push(Command::DryRan(job, plan));
     }
 
     /// Ends a job; the workers are told at their next poll.
@@ -71,8 +104,15 @@ impl Scheduler {
     pub fn cancel(&mut self, now: Millis, job: JobId) -> Result<(), CancelError> {
         let run = self.jobs.get_mut(&job).ok_or(CancelError::NotLive)?;
         let ending = run.cancel(now).ok_or(CancelError::Ending)?;
-        self.finish(ending);
+        self.finish(now, ending);
         Ok(())
+    }
+
+    /// Ends a job with a problem that its driver found; nothing when it is at its end already.
+    pub fn fail(&mut self, now: Millis, job: JobId, problem: Problem) {
+        if let Some(ending) = self.jobs.get_mut(&job).and_then(|run| run.fail(problem, now)) {
+            self.finish(now, ending);
+        }
     }
 
     /// The end of a job is durable: forgets it, and lets the workers forget it.
@@ -81,12 +121,24 @@ impl Scheduler {
             return;
         }
         let participants = self.jobs.remove(&job).map(|run| run.participants).unwrap_or_default();
+        self.queue.remove(job);
         let until = now + self.policy.forget_for;
         for worker in participants {
             if let Some(worker) = self.workers.get_mut(&worker) {
                 worker.forget.insert(job, until);
             }
         }
+    }
+
+    /// A succeeded job could not be committed for good: it fails with `problem` instead. The new end is to be made durable.
+    pub fn refuse_end(&mut self, now: Millis, job: JobId, problem: Problem) -> Option<JobRecord> {
+        let run = self.jobs.get_mut(&job).filter(|run| matches!(run.phase, Phase::Finishing))?;
+        run.record.state = api::job::JobState::Failed;
+        run.record.error = Some(problem);
+        run.record.finished_at_ms = Some(now);
+        run.record.result = None;
+        run.record.parts.clear();
+        Some(run.record.clone())
     }
 
     /// Takes in a poll as a sign of life and of what the worker runs. Ask [`Scheduler::offer`] for the answer.
@@ -99,6 +151,10 @@ impl Scheduler {
             worker: poll.worker.clone(),
             boot: poll.boot_id,
         };
+        if !self.workers.contains_key(&poll.worker) {
+            self.welcome(now, &life);
+        }
+        self.adopt_running(now, &life, &poll.running);
         let jobs = &self.jobs;
         let worker = self
             .workers
@@ -107,6 +163,23 @@ impl Scheduler {
         worker.heard(poll, now, |work| {
             jobs.get(&work.job()).is_some_and(|run| run.is_running(work, &life))
         });
+        self.hear_progress(poll);
+    }
+
+    /// How far the running tasks are, for people.
+    fn hear_progress(&mut self, poll: &PollRequest) {
+        for (work, progress) in poll.running.iter().zip(&poll.progress) {
+            let WorkId::Task(task) = work else { continue };
+            let Some(Phase::Running(stages)) = self.jobs.get_mut(&task.job).map(|run| &mut run.phase) else {
+                continue;
+            };
+            if let Some(live) = stages.live_mut(task.stage, task.partition, task.attempt)
+                && live.progress != *progress
+            {
+                live.progress = *progress;
+                self.outbox.push(Command::Persist(task.job));
+            }
+        }
     }
 
     /// A sign of life between polls: the connection of a poll that is held back is still open.
@@ -145,22 +218,40 @@ impl Scheduler {
         Some(&run.record)
     }
 
-    /// Live jobs.
-    #[must_use]
-    pub fn live_jobs(&self) -> usize {
-        self.jobs.len()
+    /// Everything of a live job that is newer than its durable copy.
+    pub fn save(&mut self, job: JobId) -> Option<Save> {
+        self.jobs.get_mut(&job).map(Run::save)
     }
 
-    /// Live workers.
-    #[must_use]
-    pub fn live_workers(&self) -> usize {
-        self.workers.len()
+    /// A save is durable.
+    pub fn saved(&mut self, now: Millis, job: JobId, version: u64) {
+        if let Some(run) = self.jobs.get_mut(&job) {
+            run.saved(version);
+            self.requeue(now, job);
+        }
     }
 
-    /// Slots a worker has taken; whoever has fewest is best asked first.
+    /// Version of a live job; a save of that version or a later one has everything that is known now.
     #[must_use]
-    pub fn busy_slots(&self, worker: &NodeId) -> usize {
-        self.workers.get(worker).map_or(0, |known| known.busy.len())
+    pub fn version(&self, job: JobId) -> Option<u64> {
+        self.jobs.get(&job).map(|run| run.journal.version())
+    }
+
+    /// Graph and tasks of a job that is running.
+    #[must_use]
+    pub fn tasks(&self, job: JobId) -> Option<(&StageGraph, Vec<TaskChunk>)> {
+        match &self.jobs.get(&job)?.phase {
+            Phase::Running(stages) => Some((&stages.graph, stages.chunks())),
+            Phase::Planning(_) | Phase::Finishing => None,
+        }
+    }
+
+    /// Says on which hosts blobs are, so that the tasks that read them start there.
+    pub fn locate(&mut self, now: Millis, job: JobId, holders: impl Fn(&str) -> Vec<String>) {
+        if let Some(Phase::Running(stages)) = self.jobs.get_mut(&job).map(|run| &mut run.phase) {
+            stages.locate(holders);
+            self.requeue(now, job);
+        }
     }
 
     /// Encoded plan of a stage of a live job.
@@ -172,41 +263,87 @@ impl Scheduler {
         }
     }
 
-    fn finish(&mut self, ending: Ending) {
+    /// The plan of a live job as text.
+    #[must_use]
+    pub fn plan_text(&self, job: JobId) -> Option<String> {
+        self.jobs.get(&job)?.plan_text()
+    }
+
+    fn finish(&mut self, now: Millis, ending: Ending) {
+        let job = ending.record.id;
+        if self.jobs.get(&job).is_some_and(|run| run.is_dry) {
+            let cancelled = || Problem::new(api::ErrorCode::Unavailable, "the dry run was given up");
+            return self.end_dry_run(job, Err(ending.record.error.unwrap_or_else(cancelled)));
+        }
         self.outbox.push(Command::Finish(Box::new(ending)));
+        self.requeue(now, job);
+    }
+
+    /// Puts a job into the queue where it belongs now; to be called after every change of it.
+    fn requeue(&mut self, now: Millis, job: JobId) {
+        let Some(run) = self.jobs.get_mut(&job) else {
+            return self.queue.remove(job);
+        };
+        let standing = run.standing(now, &self.policy);
+        let version = run.journal.version();
+        if std::mem::replace(&mut run.told, version) != version && !matches!(run.phase, Phase::Finishing) {
+            self.outbox.push(Command::Persist(job));
+        }
+        let ticket = Ticket {
+            job,
+            priority: run.record.spec.priority,
+            namespace: run.record.namespace.as_str().into(),
+            served: run.served,
+        };
+        self.queue.put(ticket, standing);
     }
 
     fn set_back(&mut self, now: Millis, work: &WorkId, setback: Setback, worker: &NodeId, why: &str) {
-        let Some(run) = self.jobs.get_mut(&work.job()) else { return };
-        let ending = run.set_back(work, setback, worker, why, now, &self.policy);
+        let job = work.job();
+        let Some(run) = self.jobs.get_mut(&job) else { return };
+        let after = run.set_back(work, setback, worker, why, now, &self.policy);
         let result = match setback {
             Setback::Failure => TaskResult::Failed,
             Setback::Fetch => TaskResult::FetchFailed,
-            Setback::Undelivered => TaskResult::Lost,
+            Setback::Memory => TaskResult::OutOfMemory,
+            Setback::WorkerLost | Setback::Undelivered => TaskResult::Lost,
         };
         self.outbox.push(Command::TaskEnded(result));
-        match ending {
-            Some(ending) => self.finish(ending),
-            None => self.outbox.push(Command::Persist(work.job())),
+        match after {
+            After::Ends(ending) => self.finish(now, *ending),
+            After::GoesOn => {
+                self.outbox.push(Command::Persist(job));
+                self.requeue(now, job);
+            }
         }
     }
 
     /// A worker is gone, with all it ran and all it kept.
     fn lose_worker(&mut self, now: Millis, worker: &NodeId, why: &str) {
-        let Some(gone) = self.workers.remove(worker) else { return };
-        let life = Life {
-            worker: worker.clone(),
-            boot: gone.boot,
-        };
-        let work: Vec<WorkId> = self.jobs.values().flat_map(|run| run.work_on(&life)).collect();
-        for one in &work {
-            self.set_back(now, one, Setback::Failure, worker, &format!("the worker was lost: {why}"));
+        if let Some(gone) = self.workers.remove(worker) {
+            let life = Life {
+                worker: worker.clone(),
+                boot: gone.boot,
+            };
+            self.lose_life(now, &life, why);
         }
-        for run in self.jobs.values_mut() {
-            if let Phase::Running(stages) = &mut run.phase {
-                stages.lose_outputs(&life);
-                stages.recompute_lost(now);
-            }
+    }
+
+    fn lose_life(&mut self, now: Millis, life: &Life, why: &str) {
+        self.absent.remove(life);
+        let work: Vec<WorkId> = self.jobs.values().flat_map(|run| run.work_on(life)).collect();
+        for one in &work {
+            let detail = format!("the worker was lost: {why}");
+            self.set_back(now, one, Setback::WorkerLost, &life.worker, &detail);
+        }
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            let Some(Phase::Running(stages)) = self.jobs.get_mut(&job).map(|run| &mut run.phase) else {
+                continue;
+            };
+            stages.lose_outputs(life);
+            stages.recompute_lost(now);
+            self.requeue(now, job);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the passing of time changes.
 
 use api::task::WorkId;
-use api::{ErrorCode, NodeId, Problem};
+use api::{ErrorCode, JobId, NodeId, Problem};
 
 use super::Scheduler;
 use crate::Millis;
@@ -12,9 +12,12 @@ impl Scheduler {
     /// Looks at every deadline. Call it a few times a second.
     pub fn tick(&mut self, now: Millis) {
         self.lose_silent_workers(now);
+        self.lose_absent_workers(now);
         self.give_up_missing_work(now);
         self.fail_without_workers(now);
         self.expire_jobs(now);
+        self.wake_jobs(now);
+        self.find_stragglers(now);
     }
 
     fn lose_silent_workers(&mut self, now: Millis) {
@@ -60,11 +63,34 @@ impl Scheduler {
                 endings.extend(run.fail(Problem::new(ErrorCode::Unavailable, detail), now));
             }
         }
-        endings.into_iter().for_each(|ending| self.finish(ending));
+        endings.into_iter().for_each(|ending| self.finish(now, ending));
     }
 
     fn expire_jobs(&mut self, now: Millis) {
         let endings: Vec<_> = self.jobs.values_mut().filter_map(|run| run.expire(now)).collect();
-        endings.into_iter().for_each(|ending| self.finish(ending));
+        endings.into_iter().for_each(|ending| self.finish(now, ending));
+    }
+
+    pub(super) fn wake_jobs(&mut self, now: Millis) {
+        for job in self.queue.due(now) {
+            self.requeue(now, job);
+        }
+    }
+
+    /// Speculative execution (Dean and Ghemawat, "MapReduce", OSDI 2004, section 3.6).
+    fn find_stragglers(&mut self, now: Millis) {
+        let running = |(job, run): (&JobId, &crate::run::Run)| match &run.phase {
+            Phase::Running(stages) => stages
+                .stragglers(now)
+                .into_iter()
+                .map(|(stage, p)| (*job, stage, p))
+                .collect(),
+            Phase::Planning(_) | Phase::Finishing => Vec::new(),
+        };
+        self.stragglers = if self.workers.len() > 1 {
+            self.jobs.iter().flat_map(running).collect()
+        } else {
+            Default::default()
+        };
     }
 }

@@ -2,12 +2,12 @@
 
 use api::job::{Cost, JobSpec};
 use api::task::{
-    Assignment, Outcome, PollRequest, PollResponse, Report, ReportResponse, ResultPart, Stage, StageGraph, StageOutputs,
-    TaskFailure, TaskId, TaskOutput, WorkId,
+    Assignment, Outcome, PollRequest, PollResponse, Report, ResultPart, Stage, StageGraph, StageOutputs, TaskFailure, TaskId,
+    TaskOutput, WorkId,
 };
 use api::{BootId, JobId, NodeId};
 use bytes::Bytes;
-use jobs::{Command, Ending, JobRecord, Millis, Policy, Scheduler};
+use jobs::{Command, Ending, Heard, JobRecord, Millis, Policy, Scheduler, TaskResult};
 
 /// The `n`-th job; later ones are greater.
 pub(crate) fn job_id(n: u64) -> JobId {
@@ -45,6 +45,9 @@ pub(crate) struct FakeWorker {
     pub(crate) boot: BootId,
     pub(crate) slots: u32,
     pub(crate) running: Vec<WorkId>,
+    /// Limit and use.
+    pub(crate) memory: (u64, u64),
+    pub(crate) address: String,
 }
 
 impl FakeWorker {
@@ -54,6 +57,8 @@ impl FakeWorker {
             boot: BootId::new_random(),
             slots,
             running: Vec::new(),
+            memory: (0, 0),
+            address: format!("{name}:1"),
         }
     }
 
@@ -71,6 +76,8 @@ pub(crate) struct Bench {
     pub(crate) scheduler: Scheduler,
     pub(crate) now: Millis,
     pub(crate) commands: Vec<Command>,
+    /// Whether everything is durable at once; else never.
+    pub(crate) saves: bool,
 }
 
 impl Bench {
@@ -83,6 +90,7 @@ impl Bench {
             scheduler: Scheduler::new(policy, 1_000),
             now: 1_000,
             commands: Vec::new(),
+            saves: true,
         }
     }
 
@@ -95,9 +103,20 @@ impl Bench {
         job_id(n)
     }
 
+    pub(crate) fn submit_in(&mut self, namespace: &str, n: u64, spec: JobSpec) -> JobId {
+        let mut record = JobRecord::new(job_id(n), spec, self.now);
+        record.namespace = namespace.to_owned();
+        self.scheduler.submit(self.now, record);
+        job_id(n)
+    }
+
     /// A job that is planned as `graph` by `worker`.
     pub(crate) fn planned(&mut self, n: u64, worker: &mut FakeWorker, graph: StageGraph) -> JobId {
-        let job = self.submit(n);
+        self.planned_in("", n, worker, graph)
+    }
+
+    pub(crate) fn planned_in(&mut self, namespace: &str, n: u64, worker: &mut FakeWorker, graph: StageGraph) -> JobId {
+        let job = self.submit_in(namespace, n, spec());
         let plan = self.poll(worker).start.remove(0).work();
         self.report(worker, plan, Outcome::Planned(graph));
         job
@@ -122,12 +141,12 @@ impl Bench {
         let request = PollRequest {
             worker: worker.id.clone(),
             boot_id: worker.boot,
-            address: format!("{}:1", worker.id),
+            address: worker.address.clone(),
             slots: worker.slots,
             running: worker.running.clone(),
             progress: Vec::new(),
-            memory_limit: 0,
-            memory_used: 0,
+            memory_limit: worker.memory.0,
+            memory_used: worker.memory.1,
             wait_ms: 0,
         };
         self.scheduler.poll(self.now, &request);
@@ -136,7 +155,7 @@ impl Bench {
         response
     }
 
-    pub(crate) fn report(&mut self, worker: &mut FakeWorker, work: WorkId, outcome: Outcome) -> ReportResponse {
+    pub(crate) fn report(&mut self, worker: &mut FakeWorker, work: WorkId, outcome: Outcome) -> Heard {
         worker.running.retain(|running| *running != work);
         let response = self.scheduler.report(self.now, worker.report(work, outcome));
         self.collect();
@@ -152,7 +171,21 @@ impl Bench {
     }
 
     fn collect(&mut self) {
-        self.commands.extend(self.scheduler.drain());
+        for command in self.scheduler.drain() {
+            if self.saves
+                && let Command::Persist(job) = command
+                && let Some(save) = self.scheduler.save(job)
+            {
+                self.scheduler.saved(self.now, job, save.version);
+            }
+            self.commands.push(command);
+        }
+    }
+
+    /// How many attempts ended in this way since the last call of [`Bench::ending`].
+    pub(crate) fn count(&self, result: TaskResult) -> usize {
+        let ended = self.commands.iter().filter(|command| **command == Command::TaskEnded(result));
+        ended.count()
     }
 
     /// The end of the only job that ended since the last call.

@@ -3,7 +3,7 @@
 use api::BootId;
 use api::job::JobState;
 use api::task::{Outcome, TaskFailure, TaskId, WorkId};
-use jobs::{Command, Policy, TaskResult};
+use jobs::{Command, Heard, Policy, TaskResult};
 
 use crate::bench::{Bench, FakeWorker, done, graph, place, stage, task, tasks};
 
@@ -83,14 +83,18 @@ fn attempts_are_bounded_and_the_failure_says_where_and_why() {
 }
 
 #[test]
-fn attempts_of_a_later_run_differ_from_those_of_an_earlier_leader() {
+fn attempts_of_a_later_leader_differ_from_those_of_an_earlier_one_for_ever() {
     let mut bench = Bench::new();
-    let mut w = FakeWorker::new("w", 1);
     let job = bench.submit(1);
-    let record = bench.scheduler.record(job).unwrap().clone().requeued();
-    let mut next = Bench::new();
-    next.scheduler.submit(next.now, record);
-    assert_eq!(next.poll(&mut w).start[0].work(), WorkId::Plan(job, 1 << 16));
+    let mut record = bench.scheduler.record(job).unwrap().clone();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        record = record.taken_over(0).0;
+        let (mut next, mut w) = (Bench::new(), FakeWorker::new("w", 1));
+        next.scheduler.submit(next.now, record.clone());
+        assert!(seen.insert(next.poll(&mut w).start[0].work()));
+    }
+    assert_eq!(record.run, 3, "64 leaders a run");
 }
 
 #[test]
@@ -106,8 +110,9 @@ fn late_and_repeated_reports_are_refused_by_attempt() {
     assert_eq!(bench.commands, [Command::TaskEnded(TaskResult::Refused)]);
     bench.done(&mut w, second);
     bench.commands.clear();
-    bench.done(&mut w, second);
+    let again = bench.report(&mut w, WorkId::Task(second), done(second));
     assert_eq!(bench.commands, [Command::TaskEnded(TaskResult::Refused)]);
+    assert_eq!(again, Heard::Known, "and durable");
     let (_, inputs) = task(&bench.poll(&mut w).start[0]);
     assert_eq!(inputs[0].producers[0].attempt, second.attempt);
 }

@@ -3,7 +3,7 @@
 use api::job::JobState;
 use api::task::{Assignment, Outcome, ResultPart, TaskFailure, WorkId};
 use api::{ErrorCode, JobId};
-use jobs::{CancelError, Command, PartLocation, Policy};
+use jobs::{CancelError, Command, Heard, PartLocation, Policy};
 
 use crate::bench::{Bench, FakeWorker, graph, job_id, place, spec, stage, task, tasks};
 
@@ -188,7 +188,7 @@ fn reports_of_unknown_jobs_are_answered_with_forget() {
     let (mut bench, mut w) = (Bench::new(), FakeWorker::new("w", 1));
     let unknown: JobId = job_id(9);
     let answer = bench.report(&mut w, WorkId::Plan(unknown, 0), Outcome::Planned(graph(vec![])));
-    assert!(answer.durable && answer.forget);
+    assert_eq!(answer, Heard::Forget);
     w.running.push(WorkId::Plan(unknown, 0));
     let response = bench.poll(&mut w);
     assert_eq!(
@@ -203,15 +203,39 @@ fn stage_plans_and_the_text_are_there_once_planned() {
     let job = bench.planned(1, &mut w, graph(vec![stage(2, &[]), stage(1, &[0])]));
     assert_eq!(bench.scheduler.stage_plan(job, 1).as_deref(), Some(b"plan".as_slice()));
     assert_eq!(bench.scheduler.stage_plan(job, 2), None);
-    let text = bench.commands.iter().find_map(|c| {
-        if let Command::Planned { text, .. } = c {
-            Some(text.as_str())
-        } else {
-            None
-        }
-    });
+    let text = bench.scheduler.plan_text(job);
     assert_eq!(
-        text,
+        text.as_deref(),
         Some("stage 0: 2 tasks x 1 outputs\nScan\n\nstage 1: 1 tasks x 1 outputs, reads stage 0\nScan\n\n")
     );
+}
+
+#[test]
+fn a_dry_run_gives_the_plan_and_leaves_nothing() {
+    let (mut bench, mut w) = (Bench::new(), FakeWorker::new("w", 1));
+    let dry = |bench: &mut Bench, n| {
+        bench
+            .scheduler
+            .dry_run(bench.now, jobs::JobRecord::new(job_id(n), spec(), bench.now));
+    };
+    dry(&mut bench, 1);
+    let plan = bench.poll(&mut w).start[0].work();
+    bench.report(&mut w, plan, Outcome::Planned(graph(vec![stage(3, &[])])));
+    let planned = graph(vec![stage(3, &[])]);
+    assert!(bench.commands.contains(&Command::DryRan(job_id(1), Ok(Box::new(planned)))));
+    assert!(bench.scheduler.live_jobs() == 0 && bench.poll(&mut w).start.is_empty());
+
+    dry(&mut bench, 2);
+    let plan = bench.poll(&mut w).start[0].work();
+    let failure = TaskFailure::User {
+        code: ErrorCode::InvalidArgument,
+        detail: "no column x".to_owned(),
+    };
+    bench.report(&mut w, plan, Outcome::Failed(failure));
+    let why = bench.commands.iter().find_map(|command| match command {
+        Command::DryRan(_, Err(problem)) => Some(problem.detail.clone()),
+        _ => None,
+    });
+    assert_eq!(why.as_deref(), Some("no column x"));
+    assert!(bench.ending().is_none() && bench.scheduler.live_jobs() == 0);
 }

@@ -5,5 +5,10 @@
 mod bench;
 mod faults;
 mod life;
+mod memory;
+mod places;
+mod resume;
 mod simulation;
+mod speed;
 mod turns;
+mod twins;

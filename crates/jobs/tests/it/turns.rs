@@ -74,3 +74,51 @@ fn work_is_shared_between_idle_workers() {
     assert_eq!(bench.poll(&mut a).start.len(), 2);
     assert_eq!(bench.poll(&mut b).start.len(), 2);
 }
+
+#[test]
+fn the_namespace_with_the_fewest_slots_in_use_is_next() {
+    let (mut bench, mut w) = (Bench::new(), FakeWorker::new("w", 1));
+    let small = bench.planned_in("small", 3, &mut w, graph(vec![stage(8, &[])]));
+    let big = bench.planned(1, &mut w, graph(vec![stage(8, &[])]));
+    let other = bench.planned(2, &mut w, graph(vec![stage(8, &[])]));
+    w.slots = 4;
+    let order = order(&mut bench, &mut w);
+    assert_eq!(
+        order.iter().filter(|job| **job == small).count(),
+        2,
+        "half of the slots: {order:?}"
+    );
+    assert!(order.contains(&big) && order.contains(&other), "{order:?}");
+}
+
+#[test]
+fn a_namespace_that_has_nothing_running_is_not_kept_waiting_by_another() {
+    let (mut bench, mut w) = (
+        Bench::with(Policy {
+            max_active: 1,
+            ..Policy::default()
+        }),
+        FakeWorker::new("w", 1),
+    );
+    bench.planned(1, &mut w, graph(vec![stage(8, &[])]));
+    bench.submit(2);
+    let small = bench.submit_in("small", 3, spec());
+    w.slots = 2;
+    assert!(order(&mut bench, &mut w).contains(&small));
+    assert_eq!(bench.scheduler.load("").queued, 1);
+}
+
+#[test]
+fn a_namespace_runs_no_more_jobs_than_it_may() {
+    let (mut bench, mut w) = (
+        Bench::with(Policy {
+            max_active_per_namespace: 2,
+            ..Policy::default()
+        }),
+        FakeWorker::new("w", 8),
+    );
+    for n in 1..=4 {
+        bench.submit(n);
+    }
+    assert_eq!(order(&mut bench, &mut w).len(), 2);
+}

@@ -1,6 +1,7 @@
 //! What workers and other masters ask the leader, on the private port.
 
 use api::job::Job;
+use api::job_tasks::DryRun;
 use api::task::{PollRequest, PollResponse, Report, ReportResponse};
 use api::{ErrorCode, JobId};
 use axum::body::Body;
@@ -21,6 +22,7 @@ const MAX_REPORT_BYTES: usize = 16 << 20;
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/internal/v1/jobs", post(accept))
+        .route("/internal/v1/jobs/dry-run", post(dry_run))
         .route("/internal/v1/jobs/poll", post(poll))
         .route("/internal/v1/jobs/report", post(report))
         .route("/internal/v1/jobs/{job}", delete(cancel))
@@ -30,6 +32,11 @@ pub(super) fn routes() -> Router<AppState> {
 /// A submission that another master took.
 async fn accept(State(app): State<AppState>, ApiJson(submission): ApiJson<Submission>) -> Result<Json<Job>, ApiError> {
     Ok(Json(app.jobs.accept(submission).await?))
+}
+
+/// A dry run that another master took.
+async fn dry_run(State(app): State<AppState>, ApiJson(submission): ApiJson<Submission>) -> Result<Json<DryRun>, ApiError> {
+    Ok(Json(app.jobs.dry_run_here(submission).await?))
 }
 
 /// A cancellation that another master took.

@@ -1,8 +1,11 @@
 //! `jobs list`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use api::JobId;
 use api::job::{Job, JobList};
 use clap::Args;
+use settings::HumanDuration;
 
 use super::status;
 use crate::client::{Client, Request};
@@ -22,6 +25,21 @@ pub(crate) struct ListArgs {
     /// Only jobs in this state.
     #[arg(long, value_name = "STATE", value_parser = ["queued", "planning", "running", "succeeded", "failed", "cancelled"])]
     state: Option<String>,
+    /// Only jobs with this label; repeatable.
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Only jobs of this name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Only jobs submitted within this time, as in 2h.
+    #[arg(long, value_name = "DURATION")]
+    since: Option<HumanDuration>,
+    /// Only jobs submitted longer ago than this, as in 1d.
+    #[arg(long, value_name = "DURATION")]
+    until: Option<HumanDuration>,
+    /// Namespace of the jobs.
+    #[arg(long = "namespace", visible_alias = "ns", value_name = "NAME")]
+    namespace: Option<String>,
     /// Only jobs older than this one.
     #[arg(long, value_name = "ID")]
     after: Option<JobId>,
@@ -29,7 +47,12 @@ pub(crate) struct ListArgs {
 
 pub(super) async fn run(arguments: ListArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
     let request = Request::get("/jobs")
+        .query("ns", arguments.namespace)
         .query("state", arguments.state)
+        .query("label", (!arguments.labels.is_empty()).then(|| arguments.labels.join(",")))
+        .query("name", arguments.name)
+        .query("since", arguments.since.map(before_now))
+        .query("until", arguments.until.map(before_now))
         .query("limit", Some(arguments.limit))
         .query("after", arguments.after);
     let (body, list) = client.send(&request).await?.json::<JobList>().await?;
@@ -50,6 +73,12 @@ pub(super) async fn run(arguments: ListArgs, client: &Client, output: &mut Outpu
         eprintln!("more: elasticore jobs list --after {next}");
     }
     Ok(Exit::Ok)
+}
+
+/// A time so long ago, Unix milliseconds.
+fn before_now(ago: HumanDuration) -> u128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(ago.0).as_millis()
 }
 
 fn row(job: &Job, shorten: bool) -> [Cell; 7] {

@@ -1,7 +1,7 @@
 //! How far a job is, for a person who waits for it.
 
 use api::job::Job;
-use indicatif::HumanCount;
+use indicatif::{HumanBytes, HumanCount};
 
 use super::status;
 use crate::output::Bar;
@@ -28,6 +28,12 @@ pub(super) fn describe(job: &Job) -> String {
         progress.tasks.total,
         HumanCount(progress.rows)
     );
+    if progress.running > 0 {
+        text.push_str(&format!(" · {} running", progress.running));
+    }
+    if progress.spilled_bytes > 0 {
+        text.push_str(&format!(" · {} spilled", HumanBytes(progress.spilled_bytes)));
+    }
     match progress.retries {
         0 => {}
         1 => text.push_str(" · 1 retry"),

@@ -23,6 +23,9 @@ const PLAIN_ROWS: usize = 1000;
 pub(crate) struct ResultArgs {
     /// Id of the job.
     id: JobId,
+    /// Namespace of the job.
+    #[arg(long = "namespace", visible_alias = "ns", value_name = "NAME")]
+    namespace: Option<String>,
     /// Write it in this format, not as a table.
     #[arg(long, value_enum)]
     format: Option<ResultFormat>,
@@ -66,7 +69,11 @@ fn format_of(file: &std::path::Path) -> Result<ResultFormat, UsageError> {
 
 pub(super) async fn run(arguments: &ResultArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
     let wanted = Wanted::new(arguments.format, arguments.out.clone(), output)?;
-    let (_, job) = client.send(&status::request(arguments.id)).await?.json::<Job>().await?;
+    let (_, job) = client
+        .send(&status::request(arguments.id, arguments.namespace.as_deref()))
+        .await?
+        .json::<Job>()
+        .await?;
     if job.state.is_final()
         && let Some(exit) = status::failure(&job, output)
     {
@@ -79,7 +86,9 @@ pub(super) async fn run(arguments: &ResultArgs, client: &Client, output: &mut Ou
 /// Fetches the result of a succeeded job and writes it.
 pub(super) async fn write(job: &Job, wanted: &Wanted, client: &Client, output: &mut Output) -> anyhow::Result<()> {
     let format = wanted.format.unwrap_or(ResultFormat::Ndjson);
-    let request = Request::get(format!("/jobs/{}/result", job.id)).query("format", Some(format));
+    let request = Request::get(format!("/jobs/{}/result", job.id))
+        .query("format", Some(format))
+        .query("ns", Some(&job.namespace).filter(|name| !name.is_empty()));
     let answer = client.send(&request).await?;
     if wanted.format.is_some() {
         save(answer, wanted.file.as_deref(), output).await?;

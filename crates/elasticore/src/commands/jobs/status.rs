@@ -6,14 +6,20 @@ use std::time::Duration;
 use api::JobId;
 use api::job::{Job, JobState};
 
-use super::progress;
+use clap::Args;
+
+use super::{IdArgs, progress};
 use crate::client::{Client, Request};
 use crate::commands::ago;
 use crate::exit::Exit;
 use crate::output::{Cell, Output, Table, Tint, printable};
 
-pub(super) async fn run(id: JobId, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    let (body, job) = client.send(&request(id)).await?.json::<Job>().await?;
+pub(super) async fn run(of: &IdArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let (body, job) = client
+        .send(&request(of.id, of.namespace.as_deref()))
+        .await?
+        .json::<Job>()
+        .await?;
     show(&body, &job, output)?;
     Ok(Exit::Ok)
 }
@@ -27,8 +33,10 @@ pub(super) fn show(body: &[u8], job: &Job, output: &mut Output) -> io::Result<()
     }
 }
 
-pub(super) async fn cancel(id: JobId, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    let answer = client.send(&Request::delete(format!("/jobs/{id}"))).await?;
+pub(super) async fn cancel(of: &IdArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let id = of.id;
+    let request = Request::delete(format!("/jobs/{id}")).query("ns", of.namespace.clone());
+    let answer = client.send(&request).await?;
     let is_json = answer.is_json();
     let body = answer.bytes().await?;
     if !output.is_json() {
@@ -39,9 +47,26 @@ pub(super) async fn cancel(id: JobId, client: &Client, output: &mut Output) -> a
     Ok(Exit::Ok)
 }
 
-/// The API writes plans as text; there is no JSON of them.
-pub(super) async fn plan(id: JobId, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    let plan = client.send(&Request::get(format!("/jobs/{id}/plan"))).await?.bytes().await?;
+/// Arguments of `jobs plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    of: IdArgs,
+    /// Write it as text, JSON, or a graph for Graphviz's dot.
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json", "dot"])]
+    format: Option<String>,
+}
+
+pub(super) async fn plan(arguments: &PlanArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let usual = if output.is_json() { "json" } else { "text" };
+    let request = Request::get(format!("/jobs/{}/plan", arguments.of.id))
+        .query("format", Some(arguments.format.as_deref().unwrap_or(usual)))
+        .query("ns", arguments.of.namespace.clone());
+    let plan = client.send(&request).await?.bytes().await?;
+    if output.is_json() && arguments.format.as_deref().unwrap_or(usual) == "json" {
+        output.json(&plan)?;
+        return Ok(Exit::Ok);
+    }
     for line in String::from_utf8_lossy(&plan).lines() {
         output.line(printable(line))?;
     }
@@ -49,8 +74,8 @@ pub(super) async fn plan(id: JobId, client: &Client, output: &mut Output) -> any
 }
 
 /// The question for one job.
-pub(super) fn request(id: JobId) -> Request {
-    Request::get(format!("/jobs/{id}"))
+pub(super) fn request(id: JobId, namespace: Option<&str>) -> Request {
+    Request::get(format!("/jobs/{id}")).query("ns", namespace)
 }
 
 /// The exit code of a job that did not succeed, after saying why.

@@ -5,16 +5,17 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use api::job::{Job, JobKind, JobSpec};
+use api::job::{Job, JobKind, JobSpec, OutputMode, OutputSpec};
+use api::job_tasks::DryRun;
 use clap::Args;
 use settings::HumanDuration;
 
 use super::format::ResultFormat;
 use super::table_spec::NamedTable;
 use super::{result, status, watch};
-use crate::client::{Client, Request};
+use crate::client::{Answer, Client, Request};
 use crate::exit::{Exit, UsageError};
-use crate::output::Output;
+use crate::output::{Output, printable};
 use crate::value::{read_file, read_stdin};
 
 /// Arguments of `jobs submit`.
@@ -53,6 +54,18 @@ pub(crate) struct SubmitArgs {
     /// Attempts of each task; 4 unless set.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
     max_attempts: Option<u32>,
+    /// Write the rows into a dataset, not a result: refused when it is there, unless `:replace` or `:append` follows.
+    #[arg(long, value_name = "DATASET[:replace|append]", value_parser = parse_output, conflicts_with_all = ["format", "out"])]
+    output: Option<OutputSpec>,
+    /// How long the job and its result are kept after its end, as in 7d.
+    #[arg(long, value_name = "DURATION")]
+    result_ttl: Option<HumanDuration>,
+    /// Only plan it, and show the plan.
+    #[arg(long, conflicts_with_all = ["wait", "format", "out"])]
+    dry_run: bool,
+    /// Namespace of the job and of its datasets.
+    #[arg(long = "namespace", visible_alias = "ns", value_name = "NAME")]
+    namespace: Option<String>,
     /// Submitting again with the same key gives the same job, not a second one.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -62,10 +75,16 @@ pub(super) async fn run(arguments: SubmitArgs, client: &Client, output: &mut Out
     let wanted = result::Wanted::new(arguments.format, arguments.out.clone(), output)?;
     let waits = arguments.wait || arguments.format.is_some() || arguments.out.is_some();
     let idempotency_key = arguments.idempotency_key.clone();
+    let (namespace, dry_run) = (arguments.namespace.clone(), arguments.dry_run);
     let spec = spec(arguments)?;
     let request = Request::post("/jobs")
+        .query("ns", namespace.clone())
+        .query("dry_run", dry_run.then_some(true))
         .header("idempotency-key", idempotency_key)
         .json(&spec)?;
+    if dry_run {
+        return show_plan(client.send(&request).await?, output).await;
+    }
     let (body, job) = client.send(&request).await?.json::<Job>().await?;
     if !waits {
         if output.is_json() {
@@ -83,15 +102,63 @@ pub(super) async fn run(arguments: SubmitArgs, client: &Client, output: &mut Out
         }
         return Ok(Exit::Ok);
     }
-    let job = match watch::until_final(job.id, client, output).await? {
+    let job = match watch::until_final(job.id, namespace.as_deref(), client, output).await? {
         watch::Ended::Finished(_, job) => job,
         watch::Ended::Interrupted => return Ok(Exit::Interrupted),
     };
     if let Some(exit) = status::failure(&job, output) {
         return Ok(exit);
     }
+    if let Some(written) = &job.output {
+        let rows = job.result.as_ref().map_or(0, |result| result.rows);
+        output.line(format_args!("{rows} rows are in the dataset {}", written.dataset))?;
+        return Ok(Exit::Ok);
+    }
     result::write(&job, &wanted, client, output).await?;
     Ok(Exit::Ok)
+}
+
+async fn show_plan(answer: Answer, output: &mut Output) -> anyhow::Result<Exit> {
+    let (body, planned) = answer.json::<DryRun>().await?;
+    if output.is_json() {
+        output.json(&body)?;
+        return Ok(Exit::Ok);
+    }
+    for stage in &planned.plan.stages {
+        output.line(format_args!(
+            "stage {}: {} tasks, reads {:?}",
+            stage.stage, stage.tasks, stage.inputs
+        ))?;
+        for line in stage.plan.lines() {
+            output.line(printable(line))?;
+        }
+    }
+    let columns: Vec<_> = planned
+        .plan
+        .columns
+        .iter()
+        .map(|column| format!("{} {}", column.name, column.data_type))
+        .collect();
+    output.line(printable(&format!("columns: {}", columns.join(", "))))?;
+    output.line(format_args!("{} tasks; nothing was run", planned.estimate.tasks))?;
+    Ok(Exit::Ok)
+}
+
+/// `DATASET`, `DATASET:replace` or `DATASET:append`.
+fn parse_output(text: &str) -> Result<OutputSpec, String> {
+    let (dataset, mode) = match text.rsplit_once(':') {
+        None => (text, OutputMode::Create),
+        Some((dataset, "replace")) => (dataset, OutputMode::Replace),
+        Some((dataset, "append")) => (dataset, OutputMode::Append),
+        Some((_, other)) => return Err(format!("{other:?} is neither replace nor append")),
+    };
+    if dataset.is_empty() {
+        return Err("the dataset has no name".to_owned());
+    }
+    Ok(OutputSpec {
+        dataset: dataset.to_owned(),
+        mode,
+    })
 }
 
 fn spec(arguments: SubmitArgs) -> anyhow::Result<JobSpec> {
@@ -111,8 +178,8 @@ fn spec(arguments: SubmitArgs) -> anyhow::Result<JobSpec> {
         priority: arguments.priority,
         timeout: arguments.job_timeout.map(|timeout| timeout.0.as_secs().max(1)),
         max_attempts: arguments.max_attempts,
-        result_ttl: None,
-        output: None,
+        result_ttl: arguments.result_ttl.map(|ttl| ttl.0.as_secs().max(1)),
+        output: arguments.output,
     })
 }
 
@@ -184,6 +251,19 @@ mod tests {
         );
         assert_eq!(spec.tables.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(spec.labels["team"], "x=y");
+    }
+
+    #[test]
+    fn output_is_a_dataset_and_what_happens_to_one_that_is_there() {
+        let mode = |text: &str| parse_output(text).map(|output| (output.dataset, output.mode));
+        assert_eq!(mode("moons"), Ok(("moons".to_owned(), OutputMode::Create)));
+        assert_eq!(mode("moons:append"), Ok(("moons".to_owned(), OutputMode::Append)));
+        assert!(mode("moons:merge").is_err() && mode(":replace").is_err());
+        let spec = parse(&["select 1", "--output", "moons:replace", "--result-ttl", "1h"]).unwrap();
+        assert_eq!(
+            (spec.output.map(|output| output.mode), spec.result_ttl),
+            (Some(OutputMode::Replace), Some(3600))
+        );
     }
 
     #[test]

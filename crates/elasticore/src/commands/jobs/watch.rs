@@ -7,7 +7,7 @@ use api::job::Job;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{progress, status};
+use super::{IdArgs, progress, status};
 use crate::client::{Client, Error};
 use crate::exit::Exit;
 use crate::output::{Bar, Output};
@@ -23,8 +23,8 @@ pub(super) enum Ended {
     Interrupted,
 }
 
-pub(super) async fn run(id: JobId, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    match until_final(id, client, output).await? {
+pub(super) async fn run(of: &IdArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    match until_final(of.id, of.namespace.as_deref(), client, output).await? {
         Ended::Interrupted => Ok(Exit::Interrupted),
         Ended::Finished(body, job) => {
             status::show(&body, &job, output)?;
@@ -34,10 +34,10 @@ pub(super) async fn run(id: JobId, client: &Client, output: &mut Output) -> anyh
 }
 
 /// Shows progress on standard error until the job is final, or Ctrl-C.
-pub(super) async fn until_final(id: JobId, client: &Client, output: &Output) -> anyhow::Result<Ended> {
+pub(super) async fn until_final(id: JobId, namespace: Option<&str>, client: &Client, output: &Output) -> anyhow::Result<Ended> {
     let bar = progress::begin(output.has_color());
     let finished = tokio::select! {
-        finished = poll(id, client, &bar) => finished,
+        finished = poll(id, namespace, client, &bar) => finished,
         _ = tokio::signal::ctrl_c() => {
             bar.clear();
             eprintln!("the job goes on: `elasticore jobs watch {id}` follows it, `jobs result {id}` fetches its result, `jobs cancel {id}` ends it");
@@ -51,8 +51,8 @@ pub(super) async fn until_final(id: JobId, client: &Client, output: &Output) -> 
 
 /// Asks until the job is final. A cluster that cannot answer for a while (a master is lost, another takes over) is asked again
 /// for as long as one request may take.
-async fn poll(id: JobId, client: &Client, bar: &Bar) -> Result<(Bytes, Job), Error> {
-    let request = status::request(id);
+async fn poll(id: JobId, namespace: Option<&str>, client: &Client, bar: &Bar) -> Result<(Bytes, Job), Error> {
+    let request = status::request(id, namespace);
     let mut pause = PAUSES.0;
     let mut silent_since = None;
     loop {

@@ -28,6 +28,14 @@ impl Checks {
         self.accepted.insert((task.job, task.stage, task.partition), (task, now));
     }
 
+    /// A new leader knows what was durable: these attempts, and no others.
+    pub(crate) fn leader_changed(&mut self, durable: &[(JobId, u32, u32, u32)]) {
+        let endings = &self.endings;
+        self.accepted.retain(|(job, stage, partition), (task, _)| {
+            endings.contains_key(job) || durable.contains(&(*job, *stage, *partition, task.attempt))
+        });
+    }
+
     /// Done work is not done again while its output is there; `healthy` tells whether a worker still has it, unsuspected since.
     pub(crate) fn started(&self, task: TaskId, seed: u64, healthy: impl Fn(&TaskId, Millis) -> bool) {
         assert!(
@@ -41,7 +49,8 @@ impl Checks {
             before.attempt < task.attempt,
             "seed {seed}: attempt of {task} was used before"
         );
-        let excused = self.blamed.contains(before) || self.depends_on_chance(task) || !healthy(before, *when);
+        let excused =
+            before.run() != task.run() || self.blamed.contains(before) || self.depends_on_chance(task) || !healthy(before, *when);
         assert!(
             excused,
             "seed {seed}: {task} was done as attempt {} and runs again",

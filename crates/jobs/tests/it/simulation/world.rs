@@ -1,5 +1,6 @@
 //! Workers, a network and a clock, all driven by one seed.
 
+mod leaders;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::job::JobState;
 use api::task::{Outcome, StageGraph, StageOutputs, TaskId, WorkId};
 use api::{BootId, JobId, NodeId};
-use jobs::{Command, JobRecord, Millis, Policy, Scheduler, TaskResult};
+use jobs::{Command, Ending, JobRecord, Millis, Policy, Scheduler, TaskResult};
+
+use leaders::{Durable, Flight};
 
 use super::checks::Checks;
 use super::random::Random;
@@ -46,7 +49,15 @@ pub(crate) struct World {
     scheduler: Scheduler,
     workers: Vec<SimWorker>,
     /// Ends on their way to the disk.
-    finishing: Vec<(Millis, JobId)>,
+    finishing: Vec<(Millis, Box<Ending>)>,
+    /// What a new leader finds.
+    durable: BTreeMap<JobId, Durable>,
+    /// Jobs with something to be saved.
+    dirty: BTreeSet<JobId>,
+    /// Saves on their way to the disk.
+    saving: BTreeMap<JobId, Flight>,
+    pub(crate) leaders: usize,
+    pub(crate) twins: usize,
     checks: Checks,
     submissions: BTreeMap<Millis, u64>,
     jobs: usize,
@@ -81,6 +92,7 @@ impl World {
         );
         let jobs = submissions.len();
         let (finishing, checks) = (Vec::new(), Checks::default());
+        let (durable, dirty, saving) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         Self {
             seed,
             random,
@@ -89,6 +101,11 @@ impl World {
             scheduler,
             workers,
             finishing,
+            durable,
+            dirty,
+            saving,
+            leaders: 1,
+            twins: 0,
             checks,
             submissions,
             jobs,
@@ -118,6 +135,7 @@ impl World {
             );
             self.submit();
             self.fault();
+            self.change_leader();
             for index in 0..self.workers.len() {
                 if self.workers[index].away_until <= self.now {
                     self.work(index);
@@ -127,6 +145,7 @@ impl World {
             }
             self.scheduler.tick(self.now);
             self.obey(None);
+            self.save();
         }
         assert_eq!(self.ended(), self.jobs, "seed {}", self.seed);
     }
@@ -146,7 +165,9 @@ impl World {
         };
         let mut spec = spec();
         spec.priority = self.random.between(0, 1) as i32;
-        self.scheduler.submit(self.now, JobRecord::new(job_id(n), spec, self.now));
+        let record = JobRecord::new(job_id(n), spec, self.now);
+        self.durable.insert(job_id(n), Durable::new(record.clone()));
+        self.scheduler.submit(self.now, record);
         let planned = self.random_graph();
         self.checks.graphs.insert(job_id(n), planned);
     }
@@ -194,19 +215,14 @@ impl World {
             match (command, reported) {
                 (Command::TaskEnded(TaskResult::Done), Some(WorkId::Task(task))) => self.checks.accept(task, self.now),
                 (Command::Finish(ending), _) => {
-                    self.checks.end(&ending, self.seed);
                     let durable = self.now + self.random.between(0, 5) * STEP;
-                    self.finishing.push((durable, ending.record.id));
+                    self.finishing.push((durable, ending));
                 }
-                (Command::Persist(_) | Command::Planned { .. } | Command::TaskEnded(_), _) => {}
+                (Command::Persist(job), _) => drop(self.dirty.insert(job)),
+                (Command::TwinStarted, _) => self.twins += 1,
+                _ => {}
             }
         }
-        let now = self.now;
-        self.finishing.retain(|(at, job)| {
-            if *at <= now {
-                self.scheduler.finished(now, *job);
-            }
-            *at > now
-        });
+        self.end_what_is_durable();
     }
 }

@@ -46,6 +46,14 @@ impl Jobs {
         }
     }
 
+    /// Hosts of the auxiliaries that should have a blob.
+    pub(super) fn hosts_of(&self, name: &str) -> Vec<String> {
+        let snapshot = self.inner.view.load();
+        let owner = snapshot.routing().owner(NAMESPACE, name);
+        let host = |address: &str| address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
+        owner.map(|owner| host(&owner.address)).into_iter().collect()
+    }
+
     /// Addresses of all auxiliaries, the blob's owner first.
     fn holders(&self, name: &str) -> Vec<String> {
         let snapshot = self.inner.view.load();

@@ -10,7 +10,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// No such job (any more).
-    #[error("there is no job {0}: it never was, or its result's time is over")]
+    #[error("there is no job {0} in this namespace: it never was, or its result's time is over")]
     NotFound(JobId),
     /// The state of the job does not allow it.
     #[error("{0}")]
@@ -18,6 +18,12 @@ pub enum Error {
     /// Only the leader does this, and this master is not it (yet, or any more).
     #[error("this master does not lead; ask the leader")]
     NotLeader,
+    /// The namespace has as much as it may have.
+    #[error("{0}")]
+    OverQuota(String),
+    /// The job failed, for this reason.
+    #[error("{}", .0.detail)]
+    Problem(api::Problem),
     /// Not possible now.
     #[error("{0}")]
     Unavailable(String),
@@ -63,6 +69,8 @@ impl Error {
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Conflict(_) => ErrorCode::Conflict,
             Self::NotLeader => ErrorCode::NotLeader,
+            Self::OverQuota(_) => ErrorCode::RateLimited,
+            Self::Problem(problem) => problem.code,
             Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::Store(error) => error.code(),
             Self::Peer(error) => error.code(),

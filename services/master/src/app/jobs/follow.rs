@@ -103,7 +103,7 @@ impl Jobs {
         };
         match timeout(patience, to_the_end).await {
             Ok(outcome) => outcome,
-            Err(_) => self.get(job).await,
+            Err(_) => self.record(job).await,
         }
     }
 }

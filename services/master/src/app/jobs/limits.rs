@@ -16,6 +16,8 @@ const MAX_LABEL_KEY: usize = 63;
 const MAX_LABEL_VALUE: usize = 255;
 const MAX_TIMEOUT_SECONDS: u64 = 7 * 24 * 60 * 60;
 const MAX_ATTEMPTS: u32 = 10;
+const MAX_RESULT_TTL_SECONDS: u64 = 365 * 24 * 60 * 60;
+const MAX_DATASET: usize = 128;
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// Checks a submission.
@@ -50,6 +52,26 @@ pub(super) fn check(spec: &JobSpec) -> Result<(), Error> {
     let attempts = spec.max_attempts.unwrap_or(1);
     refuse(!(1..=MAX_ATTEMPTS).contains(&attempts), || {
         format!("max_attempts is {attempts}; it must be 1 to {MAX_ATTEMPTS}")
+    })?;
+    let ttl = spec.result_ttl.unwrap_or(1);
+    refuse(!(1..=MAX_RESULT_TTL_SECONDS).contains(&ttl), || {
+        format!("result_ttl is {ttl} s; it must be 1 to {MAX_RESULT_TTL_SECONDS}")
+    })?;
+    match &spec.output {
+        Some(output) => check_dataset("output", &output.dataset),
+        None => Ok(()),
+    }
+}
+
+/// Names of datasets are a segment of paths and of blobs' names.
+fn check_dataset(what: &str, name: &str) -> Result<(), Error> {
+    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    refuse(!begins || name.len() > MAX_DATASET || !name.bytes().all(plain), || {
+        format!(
+            "{what}: dataset {:?}: use 1 to {MAX_DATASET} letters, digits, '_', '-' and '.', beginning with a letter or digit",
+            shorten(name)
+        )
     })
 }
 
@@ -60,19 +82,32 @@ fn check_table(name: &str, table: &TableSpec) -> Result<(), Error> {
     refuse(!fits, || {
         format!("table name {name:?}: use 1 to {MAX_TABLE_NAME} letters, digits and '_', not beginning with a digit")
     })?;
-    let uri = table.uri.as_deref().unwrap_or_default();
-    refuse(!uri.starts_with("file:///"), || {
-        format!(
-            "table {name}: uri {:?} must begin with file:/// and be an absolute path under the workers' DATA_DIRS",
-            shorten(uri)
-        )
-    })?;
-    refuse(!is_text(uri, 9, MAX_URI_BYTES), || {
-        format!("table {name}: uri must name a path, have at most {MAX_URI_BYTES} bytes and no control characters")
-    })?;
+    match (&table.uri, &table.dataset) {
+        (Some(uri), None) => check_uri(name, uri)?,
+        (None, Some(dataset)) => check_dataset(&format!("table {name}"), dataset)?,
+        (Some(_), Some(_)) => refuse(true, || format!("table {name}: give uri or dataset, not both"))?,
+        (None, None) => refuse(true, || {
+            format!("table {name}: give uri, as in file:///data/{name}.csv, or dataset")
+        })?,
+    }
     let delimiter = table.options.delimiter.unwrap_or(',');
     refuse(!delimiter.is_ascii() || matches!(delimiter, '\n' | '\r' | '"' | '\0'), || {
         format!("table {name}: delimiter {delimiter:?} must be one ASCII character, not a quote or the end of a line")
+    })
+}
+
+/// Which hosts and buckets are allowed is the workers' to say.
+fn check_uri(name: &str, uri: &str) -> Result<(), Error> {
+    let schemes = ["file:///", "http://", "https://", "s3://", "kv:"];
+    refuse(!schemes.iter().any(|scheme| uri.starts_with(scheme)), || {
+        format!(
+            "table {name}: uri {:?} must begin with file:/// (and be an absolute path under the workers' DATA_DIRS), http://, https://, \
+             s3:// or kv:",
+            shorten(uri)
+        )
+    })?;
+    refuse(!is_text(uri, 3, MAX_URI_BYTES) || uri == "file:///", || {
+        format!("table {name}: uri must name a path, have at most {MAX_URI_BYTES} bytes and no control characters")
     })
 }
 
@@ -133,9 +168,17 @@ mod tests {
             (json!({ "max_attempts": 11 }), "max_attempts is 11"),
             (json!({ "tables": { "1t": { "uri": "file:///a" } } }), "table name \"1t\""),
             (
-                json!({ "tables": { "t": { "uri": "http://a/b" } } }),
+                json!({ "tables": { "t": { "uri": "ftp://a/b" } } }),
                 "must begin with file:///",
             ),
+            (
+                json!({ "tables": { "t": {} } }),
+                "give uri, as in file:///data/t.csv, or dataset",
+            ),
+            (json!({ "tables": { "t": { "uri": "kv:a", "dataset": "d" } } }), "not both"),
+            (json!({ "tables": { "t": { "dataset": "a/b" } } }), "table t: dataset \"a/b\""),
+            (json!({ "result_ttl": 0 }), "result_ttl is 0 s"),
+            (json!({ "output": { "dataset": ".." } }), "output: dataset \"..\""),
             (json!({ "tables": { "t": { "uri": "file:///" } } }), "must name a path"),
             (
                 json!({ "tables": { "t": { "uri": "file:///a", "options": { "delimiter": "é" } } } }),

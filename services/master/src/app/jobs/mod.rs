@@ -1,7 +1,7 @@
 //! Jobs: what clients may do with them on any master, and the scheduler on the one that leads.
 //!
 //! The record in the control store is the truth. Reads come from there on every master, so they survive the leader and are at
-//! most a progress interval old. Submissions and cancellations go to the leader, which alone decides and writes, every
+//! most a write behind (200 ms) old. Submissions and cancellations go to the leader, which alone decides and writes, every
 //! write fenced by its lease.
 //!
 //! ```text
@@ -10,6 +10,8 @@
 //! ```
 
 mod blobs;
+mod datasets;
+mod dry_run;
 mod error;
 mod follow;
 mod keys;
@@ -17,8 +19,12 @@ mod leader;
 mod limits;
 mod metrics;
 mod orders;
+mod plans;
+mod quotas;
 mod records;
 mod result;
+mod saved;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +35,15 @@ use telemetry::Registry;
 use tokio::sync::watch;
 use transport::peer::PeerClient;
 
+pub use datasets::{Commit, DatasetFiles, DatasetOutput, Written};
 pub use error::Error;
 pub use follow::Follower;
 pub use orders::Submission;
+pub use plans::plan_view;
+pub use quotas::Quotas;
 pub use records::Listing;
-pub use result::{MAX_ROWS_BYTES, ResultStream};
+pub use result::{MAX_ROWS_BYTES, ResultStream, has_result};
+pub use tasks::TaskListing;
 
 use leader::Seat;
 use metrics::JobMetrics;
@@ -51,8 +61,14 @@ pub struct Dependencies {
     pub peers: PeerClient,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: Duration,
-    /// How long ended jobs and their results are kept.
+    /// How long ended jobs and their results are kept, unless they say.
     pub result_ttl: Duration,
+    /// What one namespace may have.
+    pub quotas: Quotas,
+    /// Datasets as tables, where there is a data store.
+    pub dataset_files: Option<Arc<dyn DatasetFiles>>,
+    /// Datasets as what jobs write, where there is a data store.
+    pub dataset_output: Option<Arc<dyn DatasetOutput>>,
     /// Where the figures are registered.
     pub registry: Registry,
 }
@@ -71,6 +87,9 @@ struct Inner {
     peers: PeerClient,
     worker_wait: Duration,
     result_ttl: Duration,
+    quotas: Quotas,
+    dataset_files: Option<Arc<dyn DatasetFiles>>,
+    dataset_output: Option<Arc<dyn DatasetOutput>>,
     metrics: JobMetrics,
     /// The running scheduler, while this master leads.
     seat: watch::Sender<Option<Seat>>,
@@ -87,6 +106,9 @@ impl Jobs {
             peers,
             worker_wait,
             result_ttl,
+            quotas,
+            dataset_files,
+            dataset_output,
             registry,
         } = dependencies;
         let metrics = JobMetrics::new(&registry);
@@ -99,6 +121,9 @@ impl Jobs {
                 peers,
                 worker_wait,
                 result_ttl,
+                quotas,
+                dataset_files,
+                dataset_output,
                 metrics,
                 seat,
             }),

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Submission {
     /// The job's id, unless the idempotency key stands for another job.
     pub id: JobId,
+    /// Its namespace; empty is the default one.
+    #[serde(default)]
+    pub namespace: String,
     /// What to run.
     pub spec: JobSpec,
     /// The client's `Idempotency-Key`.
@@ -33,7 +36,7 @@ pub struct Submission {
 }
 
 /// Who decides now.
-enum Place {
+pub(super) enum Place {
     Here(Seat),
     There(String),
 }
@@ -42,13 +45,14 @@ impl Jobs {
     /// Accepts a job: when this returns, it is durable. The same idempotency key with the same job gives the job there is.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the job is over a limit, [`Error::Conflict`] when the key stands for a different job, or when
+    /// [`Error::Invalid`] when the job is over a limit, [`Error::OverQuota`] when its namespace is, [`Error::Conflict`] when the key stands for a different job, or when
     /// no leader takes it in time.
-    pub async fn submit(&self, spec: JobSpec, idempotency_key: Option<String>) -> Result<Job, Error> {
+    pub async fn submit(&self, namespace: &str, spec: JobSpec, idempotency_key: Option<String>) -> Result<Job, Error> {
         limits::check(&spec)?;
         idempotency_key.as_deref().map_or(Ok(()), limits::check_idempotency_key)?;
         let submission = Submission {
             id: JobId::new_now(),
+            namespace: namespace.to_owned(),
             spec,
             idempotency_key,
         };
@@ -71,7 +75,8 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Error::Conflict`] when it ended otherwise, [`Error::NotFound`], or when no leader answers in time.
-    pub async fn cancel(&self, job: JobId) -> Result<Job, Error> {
+    pub async fn cancel(&self, namespace: &str, job: JobId) -> Result<Job, Error> {
+        self.get(namespace, job).await?;
         self.at_leader(|place| {
             let jobs = self.clone();
             async move {
@@ -119,13 +124,13 @@ impl Jobs {
     async fn cancel_at(&self, seat: Seat, job: JobId) -> Result<Job, Error> {
         let ended = match seat.cancel(job).await? {
             Ok(record) => record,
-            Err(CancelError::NotLive | CancelError::Ending) => self.get(job).await?,
+            Err(CancelError::NotLive | CancelError::Ending) => self.record(job).await?,
         };
         cancelled(&ended)
     }
 
     /// Makes a call where the leader is, again while leaders change. Only for calls that may be made twice.
-    async fn at_leader<T, F>(&self, call: impl Fn(Place) -> F) -> Result<T, Error>
+    pub(super) async fn at_leader<T, F>(&self, call: impl Fn(Place) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {

@@ -13,22 +13,54 @@ use super::{Error, Jobs, keys};
 const PAGE: usize = 500;
 
 /// Which jobs to list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Listing {
+    /// Only of this namespace; empty is the default one.
+    pub namespace: String,
     /// Only jobs in this state.
     pub state: Option<JobState>,
+    /// Only jobs with all of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Only jobs of this name.
+    pub name: Option<String>,
+    /// Only jobs accepted at this time or later, Unix milliseconds.
+    pub since_ms: Option<u64>,
+    /// Only jobs accepted before this time, Unix milliseconds.
+    pub until_ms: Option<u64>,
     /// At most so many.
     pub limit: usize,
     /// Only jobs submitted before this one.
     pub after: Option<JobId>,
 }
 
+impl Listing {
+    fn wants(&self, record: &JobRecord) -> bool {
+        let labels = &record.spec.labels;
+        record.namespace == self.namespace
+            && self.state.is_none_or(|state| state == record.state)
+            && self.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.name.as_ref().is_none_or(|name| record.spec.name.as_ref() == Some(name))
+            && self.since_ms.is_none_or(|since| record.submitted_at_ms >= since)
+            && self.until_ms.is_none_or(|until| record.submitted_at_ms < until)
+    }
+}
+
 impl Jobs {
-    /// A job.
+    /// A job of a namespace.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or when the store does not answer.
-    pub async fn get(&self, job: JobId) -> Result<JobRecord, Error> {
+    /// [`Error::NotFound`], also when it is another namespace's, or when the store does not answer.
+    pub async fn get(&self, namespace: &str, job: JobId) -> Result<JobRecord, Error> {
+        let record = self.record(job).await?;
+        if record.namespace == namespace {
+            Ok(record)
+        } else {
+            Err(Error::NotFound(job))
+        }
+    }
+
+    /// A job of any namespace.
+    pub(super) async fn record(&self, job: JobId) -> Result<JobRecord, Error> {
         let entry = self.inner.store.get(&keys::record(job), Consistency::Linearizable).await?;
         read(&entry.ok_or(Error::NotFound(job))?)
     }
@@ -49,7 +81,7 @@ impl Jobs {
                 .iter()
                 .take_while(|entry| before.as_ref().is_none_or(|before| entry.key < *before));
             for record in known.filter_map(readable) {
-                if listing.state.is_none_or(|state| state == record.state) {
+                if listing.wants(&record) {
                     newest.push_back(record);
                     if newest.len() > listing.limit + 1 {
                         newest.pop_front();
@@ -65,22 +97,6 @@ impl Jobs {
         let items: Vec<_> = newest.iter().rev().take(listing.limit).map(JobRecord::view).collect();
         let next = items.last().filter(|_| more).map(|last| last.id);
         Ok(JobList { items, next })
-    }
-
-    /// The text of a job's plan.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when it is not planned yet, [`Error::NotFound`], or when the store does not answer.
-    pub async fn plan(&self, job: JobId) -> Result<String, Error> {
-        let text = self.inner.store.get(&keys::plan_text(job), Consistency::Linearizable).await?;
-        if let Some(text) = text {
-            return Ok(String::from_utf8_lossy(&text.value).into_owned());
-        }
-        let record = self.get(job).await?;
-        let state = super::metrics::state_name(record.state);
-        Err(Error::Conflict(format!(
-            "there is no plan: the job is {state} and has not been planned"
-        )))
     }
 }
 

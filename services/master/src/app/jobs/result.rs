@@ -1,6 +1,5 @@
 //! Giving out results, of any size, in any format.
 
-use api::JobId;
 use api::job::JobState;
 use bytes::Bytes;
 use control::Consistency;
@@ -39,8 +38,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Error::Conflict`] when there is none, [`Error::Format`] when the format cannot hold it, or when it cannot be read.
-    pub async fn result(&self, job: JobId, format: Format) -> Result<ResultStream, Error> {
-        let record = self.get(job).await?;
+    pub async fn result(&self, record: JobRecord, format: Format) -> Result<ResultStream, Error> {
         has_result(&record)?;
         let (send, mut rest) = mpsc::channel(CHUNKS_AHEAD);
         let jobs = self.clone();
@@ -60,10 +58,10 @@ impl Jobs {
     /// When the result cannot be read.
     pub async fn few_rows(&self, record: &JobRecord) -> Result<Option<Vec<Map<String, Value>>>, Error> {
         let few = record.result.as_ref().is_some_and(|result| result.bytes <= MAX_ROWS_BYTES);
-        if record.state != JobState::Succeeded || !few {
+        if record.state != JobState::Succeeded || !few || record.output.is_some() {
             return Ok(None);
         }
-        let mut stream = self.result(record.id, Format::Ndjson).await?;
+        let mut stream = self.result(record.clone(), Format::Ndjson).await?;
         let mut text = Vec::new();
         while let Some(chunk) = stream.next().await {
             text.extend_from_slice(&chunk?);
@@ -113,7 +111,17 @@ async fn give(send: &mpsc::Sender<Result<Bytes, Error>>, chunk: Bytes) -> bool {
     chunk.is_empty() || send.send(Ok(chunk)).await.is_ok()
 }
 
-fn has_result(record: &JobRecord) -> Result<(), Error> {
+/// Whether there are rows to be given out.
+///
+/// # Errors
+/// [`Error::Conflict`] when there are none, with why.
+pub fn has_result(record: &JobRecord) -> Result<(), Error> {
+    if let (JobState::Succeeded, Some(output)) = (record.state, &record.output) {
+        let dataset = &output.dataset;
+        return Err(Error::Conflict(format!(
+            "the rows went into the dataset {dataset}; query that"
+        )));
+    }
     let why = record
         .error
         .as_ref()

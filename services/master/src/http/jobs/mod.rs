@@ -4,11 +4,14 @@ mod events;
 mod read;
 mod result;
 mod submit;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
 use api::ErrorCode;
+use serde::Deserialize;
 use transport::ApiError;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
@@ -19,12 +22,22 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .merge(read::routes())
         .merge(result::routes())
         .merge(events::routes())
+        .merge(tasks::routes())
+}
+
+/// Which namespace.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct InNamespace {
+    /// Namespace of the job, instead of the header `X-Namespace`.
+    ns: Option<String>,
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Peer(error) => error.into(),
+            Error::Problem(problem) => problem.into(),
             error if error.code() == ErrorCode::Internal => Self::internal(&error),
             error => Self::new(error.code(), error.to_string()),
         }

@@ -1,6 +1,7 @@
 //! `POST /jobs` and `DELETE /jobs/{id}`.
 
 use api::job::{Job, JobSpec};
+use api::job_tasks::DryRun;
 use api::{JobId, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -8,10 +9,13 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jobs::JobRecord;
-use transport::{ApiError, ApiJson, ApiPath};
+use serde::Deserialize;
+use transport::{ApiError, ApiJson, ApiPath, ApiQuery};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::InNamespace;
 use crate::http::{AppState, params};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -21,22 +25,44 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(submit)).routes(routes!(cancel))
 }
 
+/// How to submit.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// Namespace of the job, instead of the header `X-Namespace`.
+    ns: Option<String>,
+    /// Only plan it, and answer with the plan.
+    #[serde(default)]
+    dry_run: bool,
+}
+
 /// Submit a job. It is durable when this answers.
 #[utoipa::path(post, operation_id = "job_submit", path = "/jobs", tag = "jobs", request_body = JobSpec,
     params(
+        Options,
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 60) for the end"),
         ("Idempotency-Key" = Option<String>, Header, description = "Sending the same job again with the same key does not run it again")
     ),
     responses(
         (status = 202, body = Job, description = "Accepted; `Location` says where it is"),
-        (status = 200, body = Job, description = "Succeeded within `Prefer: wait`; with `rows` when they are few"),
+        (status = 200, content((Job), (DryRun)), description = "Succeeded within `Prefer: wait`, with `rows` when they are few; or the plan, of a dry run"),
         (status = 400, body = Problem, description = "Over a limit, or, when waited for, wrong SQL or tables"),
-        (status = 409, body = Problem, description = "The idempotency key stands for another job")
+        (status = 409, body = Problem, description = "The idempotency key stands for another job"),
+        (status = 429, body = Problem, description = "The namespace has as many jobs or results as it may have")
     ))]
-async fn submit(State(app): State<AppState>, headers: HeaderMap, ApiJson(spec): ApiJson<JobSpec>) -> Result<Response, ApiError> {
+async fn submit(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    ApiQuery(options): ApiQuery<Options>,
+    ApiJson(spec): ApiJson<JobSpec>,
+) -> Result<Response, ApiError> {
+    let namespace = params::namespace(options.ns.as_deref(), &headers)?;
+    if options.dry_run {
+        return Ok(Json(app.jobs.dry_run(&namespace, spec).await?).into_response());
+    }
     let wait = params::wait(&headers)?;
     let key = params::header(&headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
-    let job = app.jobs.submit(spec, key).await?;
+    let job = app.jobs.submit(&namespace, spec, key).await?;
     let location = HeaderValue::from_str(&format!("/jobs/{}", job.id)).map_err(|error| ApiError::internal(&error))?;
     let Some(patience) = wait else {
         return Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response());
@@ -66,8 +92,14 @@ async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError>
 }
 
 /// Cancel a job. Its end is durable when this answers; its workers stop a moment later.
-#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
-async fn cancel(State(app): State<AppState>, ApiPath(id): ApiPath<JobId>) -> Result<Json<Job>, ApiError> {
-    Ok(Json(app.jobs.cancel(id).await?))
+async fn cancel(
+    State(app): State<AppState>,
+    ApiPath(id): ApiPath<JobId>,
+    headers: HeaderMap,
+    ApiQuery(options): ApiQuery<InNamespace>,
+) -> Result<Json<Job>, ApiError> {
+    let namespace = params::namespace(options.ns.as_deref(), &headers)?;
+    Ok(Json(app.jobs.cancel(&namespace, id).await?))
 }

@@ -20,11 +20,16 @@ use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::cluster::Cluster;
 use crate::app::events::Events;
-use crate::app::jobs::{Dependencies, Jobs};
+use crate::app::jobs::{DatasetFiles, DatasetOutput, Dependencies, Jobs, Quotas};
 use crate::app::kv::Kv;
 use crate::app::namespaces::Namespaces;
 use crate::app::nodes::Nodes;
 use crate::app::ring::Ring;
+
+/// A data store as tests have it.
+pub(in crate::http) trait Datasets: DatasetFiles + DatasetOutput {}
+
+impl<T: DatasetFiles + DatasetOutput> Datasets for T {}
 
 /// What differs between tests.
 pub(in crate::http) struct Parts {
@@ -40,6 +45,8 @@ pub(in crate::http) struct Parts {
     pub(in crate::http) tasks: Tasks,
     pub(in crate::http) registry: Registry,
     pub(in crate::http) result_ttl: Duration,
+    pub(in crate::http) quotas: Quotas,
+    pub(in crate::http) datasets: Option<Arc<dyn Datasets>>,
 }
 
 /// Wired as `start` does it.
@@ -56,6 +63,8 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
         tasks,
         registry,
         result_ttl,
+        quotas,
+        datasets,
     } = parts;
     let stop = tasks.token().clone();
     let auxiliaries = Auxiliaries::new(Arc::clone(&view), peers.clone());
@@ -79,6 +88,9 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
             peers,
             worker_wait: Duration::from_secs(60),
             result_ttl,
+            quotas,
+            dataset_files: datasets.clone().map(|all| all as Arc<dyn DatasetFiles>),
+            dataset_output: datasets.map(|all| all as Arc<dyn DatasetOutput>),
             registry,
         }),
         nodes: Nodes::new(auxiliaries.clone(), tasks, name, &Settings::default(), &address),

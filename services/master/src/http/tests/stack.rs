@@ -64,6 +64,8 @@ impl Stack {
             tasks: tasks.clone(),
             registry: registry.clone(),
             result_ttl: Duration::from_secs(60),
+            quotas: crate::app::jobs::Quotas::default(),
+            datasets: None,
         });
         let (following, listening) = (Arc::clone(&view), Arc::clone(&app.events));
         tasks.supervise("view", move |stop| {

@@ -2,7 +2,7 @@
 
 use api::task::{Assignment, Outcome, PollRequest, StageOutputs, TaskFailure, TaskId, WorkId};
 use api::{ErrorCode, JobId};
-use jobs::Policy;
+use jobs::{Heard, Policy};
 
 use super::super::checks::Lineage;
 use super::{Job, STEP, SimWorker, World};
@@ -30,6 +30,9 @@ impl World {
     fn compute(&mut self, index: usize, task: TaskId, inputs: &[StageOutputs]) -> Outcome {
         if self.chaos(30) {
             return Outcome::Failed(TaskFailure::Retryable("bad luck".to_owned()));
+        }
+        if self.chaos(8) {
+            return Outcome::Failed(TaskFailure::OutOfMemory("no memory".to_owned()));
         }
         if self.chaos(2) {
             return Outcome::Failed(TaskFailure::User {
@@ -127,12 +130,14 @@ impl World {
                     worker,
                     boot_id,
                     work,
-                    outcome,
+                    outcome: outcome.clone(),
                 },
             );
-            assert!(answer.durable);
             self.obey(Some(work));
-            if answer.forget {
+            if matches!(answer, Heard::Taken | Heard::Later) {
+                self.workers[index].outgoing.push((now + 500, work, outcome));
+            }
+            if answer == Heard::Forget {
                 self.forget(index, work.job());
             }
         }
@@ -183,8 +188,15 @@ impl World {
             return;
         }
         for assignment in response.start {
-            let until = self.now + self.random.between(0, 30) * STEP;
+            let slow = if self.chaos(60) { 300 } else { 30 };
+            let until = self.now + self.random.between(0, slow) * STEP;
             let work = assignment.work();
+            let busy = self.workers[index].running.len();
+            assert!(
+                !matches!(assignment, Assignment::Run { alone: true, .. }) || busy == 0,
+                "seed {}: {work:?} is not alone",
+                self.seed
+            );
             let inputs = if let Assignment::Run { inputs, .. } = assignment {
                 inputs
             } else {

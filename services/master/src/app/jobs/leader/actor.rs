@@ -1,59 +1,34 @@
 //! The one task that owns the scheduler: everything that happens to jobs passes through here, in order.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod writes;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use api::JobId;
+use api::task::{PollResponse, Report, ReportResponse, StageGraph};
+use api::{JobId, Problem};
 use control::Revision;
-use jobs::{CancelError, Command, Ending, JobRecord, Scheduler};
+use jobs::{CancelError, Command, Heard, JobRecord, Millis, Scheduler};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::Message;
 use super::clock::Clock;
-use super::ledger::{Ledger, Written};
+use super::deliver::{self, Context, Delivered};
+use super::ledger::Ledger;
+use super::pages::{Cancelled, Page, Write, durable};
 use super::parked::Parked;
-use crate::app::jobs::{Error, Jobs, metrics};
+use super::sweep::Swept;
+use super::takeover::Unfinished;
+use crate::app::jobs::quotas::Stored;
+use crate::app::jobs::{Error, Jobs};
 
-/// Precision of the scheduler's clock: backoffs, time-outs, held-back polls.
+/// Precision of the scheduler's clock: backoffs, time-outs, held-back polls, writes behind.
 const TICK: Duration = Duration::from_millis(100);
-/// How far the record of a running job may lag behind.
-const WRITE_BEHIND: Duration = Duration::from_millis(500);
 /// Messages taken in before their consequences are carried out.
 const BATCH: usize = 64;
-/// Longest text of a plan that is kept, bytes.
-const MAX_PLAN_TEXT: usize = 256 * 1024;
-/// Ended jobs remembered, so that a reader of their old record cannot start them again.
-const REMEMBERED: usize = 16_384;
-
-/// A write of a record that has come to its end, done or not.
-struct Write {
-    job: JobId,
-    /// Whether it was the end of the job.
-    is_end: bool,
-    plan: Option<String>,
-    outcome: Result<Written, Error>,
-}
-
-type Cancelled = oneshot::Sender<Result<JobRecord, CancelError>>;
-
-/// The records of live jobs, as far as they are written.
-#[derive(Debug, Default)]
-struct Page {
-    revision: Revision,
-    /// A write is under way; the next one waits for it.
-    writing: bool,
-    /// The record in memory is newer.
-    dirty: bool,
-    /// The text of the plan, not written yet.
-    plan: Option<String>,
-    /// The end, not written yet.
-    ending: Option<Box<Ending>>,
-    /// Who waits for the end.
-    cancelled: Vec<Cancelled>,
-}
 
 /// Owns the scheduler for one term.
 pub(super) struct Actor {
@@ -63,9 +38,14 @@ pub(super) struct Actor {
     ledger: Ledger,
     inbox: mpsc::Receiver<Message>,
     parked: Parked,
+    deliveries: JoinSet<Delivered>,
     pages: HashMap<JobId, Page>,
     writes: JoinSet<Write>,
-    sweeps: JoinSet<Result<Vec<(JobRecord, Revision)>, Error>>,
+    sweeps: JoinSet<Result<Swept, Error>>,
+    next_sweep: Millis,
+    /// Ended jobs that are kept, by namespace.
+    stored: BTreeMap<String, Stored>,
+    dry_runs: HashMap<JobId, oneshot::Sender<Result<StageGraph, Problem>>>,
     ended: HashSet<JobId>,
     ended_order: VecDeque<JobId>,
 }
@@ -82,9 +62,13 @@ impl Actor {
             ledger,
             inbox,
             parked: Parked::default(),
+            deliveries: JoinSet::new(),
             pages: HashMap::new(),
             writes: JoinSet::new(),
             sweeps: JoinSet::new(),
+            next_sweep: 0,
+            stored: BTreeMap::new(),
+            dry_runs: HashMap::new(),
             ended: HashSet::new(),
             ended_order: VecDeque::new(),
         }
@@ -92,26 +76,41 @@ impl Actor {
 
     /// Takes on a job whose record is durable; one it has, or had, stays as it is.
     pub(super) fn adopt(&mut self, record: JobRecord, revision: Revision) {
-        if !self.pages.contains_key(&record.id) && !self.ended.contains(&record.id) {
-            self.pages.insert(
-                record.id,
-                Page {
-                    revision,
-                    ..Page::default()
-                },
-            );
+        if self.open_page(record.id, revision) {
             self.scheduler.submit(self.clock.now(), record);
         }
+    }
+
+    /// Goes on with a job of another leader.
+    pub(super) fn resume(&mut self, unfinished: Unfinished) {
+        let Unfinished {
+            record,
+            revision,
+            planned,
+        } = unfinished;
+        if self.open_page(record.id, revision) {
+            self.scheduler.resume(self.clock.now(), record, planned);
+        }
+    }
+
+    fn open_page(&mut self, job: JobId, revision: Revision) -> bool {
+        if self.pages.contains_key(&job) || self.ended.contains(&job) {
+            return false;
+        }
+        self.pages.insert(
+            job,
+            Page {
+                revision,
+                ..Page::default()
+            },
+        );
+        true
     }
 
     /// Works until nobody can reach it any more, or the store says that the term is over.
     pub(super) async fn run(mut self) {
         let mut ticks = interval(TICK);
-        let mut flushes = interval(WRITE_BEHIND);
-        let mut rounds = interval(self.jobs.sweep_interval());
-        for timer in [&mut ticks, &mut flushes, &mut rounds] {
-            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let going_on = tokio::select! {
                 message = self.inbox.recv() => match message {
@@ -122,22 +121,19 @@ impl Actor {
                     Ok(write) => self.written(write),
                     Err(error) => return error!(%error, "a write of a job's record died; the term begins anew"),
                 },
+                Some(delivered) = self.deliveries.join_next() => {
+                    match delivered {
+                        Ok(delivered) => self.delivered(delivered),
+                        Err(error) => error!(%error, "an order died on its way; its work will be found missing"),
+                    }
+                    Ok(())
+                }
                 Some(swept) = self.sweeps.join_next() => {
                     self.swept(swept.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string()))));
                     Ok(())
                 }
                 _ = ticks.tick() => {
-                    let now = self.clock.now();
-                    self.parked.touch(now, &mut self.scheduler);
-                    self.scheduler.tick(now);
-                    Ok(())
-                }
-                _ = flushes.tick() => {
-                    self.flush();
-                    Ok(())
-                }
-                _ = rounds.tick() => {
-                    self.sweep();
+                    self.tick();
                     Ok(())
                 }
             };
@@ -145,12 +141,30 @@ impl Actor {
                 return warn!("another leader rules, says the control store; the term is over");
             }
             self.obey();
-            self.parked.serve(self.clock.now(), &mut self.scheduler);
+            self.serve();
             self.obey();
-            self.jobs
-                .inner
-                .metrics
-                .live(self.scheduler.live_jobs(), self.scheduler.live_workers());
+            self.jobs.inner.metrics.live(&self.scheduler.figures(self.clock.now()));
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.clock.now();
+        self.parked.touch(now, &mut self.scheduler);
+        self.scheduler.tick(now);
+        let given_up = self
+            .dry_runs
+            .iter()
+            .filter(|(_, answer)| answer.is_closed())
+            .map(|(job, _)| *job);
+        for job in given_up.collect::<Vec<_>>() {
+            self.scheduler.cancel(now, job).ok();
+        }
+        let due = self.pages.iter().filter(|(_, page)| page.is_due(now)).map(|(job, _)| *job);
+        due.collect::<Vec<_>>().into_iter().for_each(|job| self.write(job));
+        if self.next_sweep <= now && self.sweeps.is_empty() {
+            let (jobs, ledger) = (self.jobs.clone(), self.ledger.clone());
+            self.next_sweep = now + self.jobs.sweep_interval();
+            self.sweeps.spawn(async move { jobs.sweep(&ledger).await });
         }
     }
 
@@ -166,21 +180,46 @@ impl Actor {
     fn hear(&mut self, message: Message) {
         let now = self.clock.now();
         match message {
+            Message::Admit(namespace, answer) => {
+                answer.send(self.refuses(&namespace)).ok();
+            }
             Message::Adopt(record, revision) => self.adopt(*record, revision),
+            Message::DryRun(record, answer) => {
+                self.dry_runs.insert(record.id, answer);
+                self.scheduler.dry_run(now, *record);
+            }
             Message::Cancel(job, answer) => self.cancel(job, answer),
             Message::Poll(poll, answer) => {
                 self.scheduler.poll(now, &poll);
                 self.parked.add(now, poll, answer);
             }
-            Message::Report(report, answer) => {
-                let response = self.scheduler.report(now, *report);
-                // A worker that has left reports again.
-                answer.send(response).ok();
-            }
+            Message::Report(report, answer) => self.report(*report, answer),
             Message::StagePlan(job, stage, answer) => {
                 answer.send(self.scheduler.stage_plan(job, stage)).ok();
             }
         }
+    }
+
+    fn refuses(&self, namespace: &str) -> Option<String> {
+        let stored = self.stored.get(namespace).copied().unwrap_or_default();
+        let queued = self.scheduler.load(namespace).queued;
+        self.jobs.inner.quotas.refuses(namespace, queued, stored)
+    }
+
+    /// A worker that is not told that its report is durable sends it again.
+    fn report(&mut self, report: Report, answer: oneshot::Sender<ReportResponse>) {
+        let job = report.work.job();
+        let heard = self.scheduler.report(self.clock.now(), report);
+        let response = match (heard, self.scheduler.version(job), self.pages.get_mut(&job)) {
+            (Heard::Taken, Some(version), Some(page)) => {
+                page.held.push((version, answer));
+                return;
+            }
+            (Heard::Taken | Heard::Forget, ..) => durable(true),
+            (Heard::Known, ..) => durable(false),
+            (Heard::Later, ..) => ReportResponse::default(),
+        };
+        answer.send(response).ok();
     }
 
     fn cancel(&mut self, job: JobId, answer: Cancelled) {
@@ -196,18 +235,17 @@ impl Actor {
 
     /// Carries out what the scheduler decided.
     fn obey(&mut self) {
+        let now = self.clock.now();
         for command in self.scheduler.drain() {
             match command {
                 Command::Persist(job) => {
                     if let Some(page) = self.pages.get_mut(&job) {
-                        page.dirty = true;
+                        page.touch(now);
                     }
                 }
-                Command::Planned { job, mut text } => {
-                    text.truncate(text.floor_char_boundary(MAX_PLAN_TEXT));
-                    if let Some(page) = self.pages.get_mut(&job) {
-                        page.plan = Some(text);
-                    }
+                Command::Planned(job) => {
+                    let jobs = &self.jobs;
+                    self.scheduler.locate(now, job, |blob| jobs.hosts_of(blob));
                 }
                 Command::Finish(ending) => {
                     let job = ending.record.id;
@@ -216,122 +254,61 @@ impl Actor {
                     }
                     self.write(job);
                 }
-                Command::TaskEnded(result) => self.jobs.inner.metrics.task_ended(result),
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        let due: Vec<JobId> = self
-            .pages
-            .iter()
-            .filter(|(_, page)| page.dirty || page.ending.is_some())
-            .map(|(job, _)| *job)
-            .collect();
-        for job in due {
-            self.write(job);
-        }
-    }
-
-    /// Writes what is newer in memory, unless a write is under way: then the end of that one starts the next.
-    fn write(&mut self, job: JobId) {
-        let Some(page) = self.pages.get_mut(&job).filter(|page| !page.writing) else {
-            return;
-        };
-        let (record, parts) = match (&page.ending, self.scheduler.record(job)) {
-            (Some(ending), _) => (ending.record.clone(), ending.parts.clone()),
-            (None, Some(record)) if page.dirty => (record.clone(), Vec::new()),
-            _ => return,
-        };
-        page.writing = true;
-        page.dirty = false;
-        let (plan, replaces, ledger) = (page.plan.take(), page.revision, self.ledger.clone());
-        let is_end = page.ending.is_some();
-        self.writes.spawn(async move {
-            let outcome = ledger.write(&record, replaces, &parts, plan.as_deref()).await;
-            Write {
-                job,
-                is_end,
-                plan,
-                outcome,
-            }
-        });
-    }
-
-    fn written(&mut self, write: Write) -> Result<(), Deposed> {
-        let Write {
-            job,
-            is_end,
-            plan,
-            outcome,
-        } = write;
-        let Some(page) = self.pages.get_mut(&job) else { return Ok(()) };
-        page.writing = false;
-        match outcome {
-            Ok(Written::At(_) | Written::Final) if is_end => self.ended(job),
-            Ok(Written::At(revision)) => {
-                page.revision = revision;
-                if page.ending.is_some() {
-                    self.write(job);
+                Command::DryRan(job, plan) => {
+                    if let Some(answer) = self.dry_runs.remove(&job) {
+                        answer.send(plan.map(|graph| *graph)).ok();
+                    }
                 }
+                Command::TaskEnded(result) => self.jobs.inner.metrics.task_ended(result),
+                Command::HandedOut(waited) => self.jobs.inner.metrics.handed_out(waited),
+                Command::TwinStarted => self.jobs.inner.metrics.twin_started(),
             }
-            Ok(Written::Behind(revision)) => {
-                page.revision = revision;
-                page.dirty = true;
-                page.plan = page.plan.take().or(plan);
-                self.write(job);
-            }
-            Ok(Written::Final | Written::Deposed) => return Err(Deposed),
-            Err(error) => {
-                // The next flush tries again; until then the job has not ended for anybody.
-                warn!(%job, %error, "a job's record cannot be written now");
-                page.dirty = true;
-                page.plan = page.plan.take().or(plan);
-            }
-        }
-        Ok(())
-    }
-
-    /// The end of a job is durable: now it may be told.
-    fn ended(&mut self, job: JobId) {
-        let Some(Page {
-            ending: Some(ending),
-            cancelled,
-            ..
-        }) = self.pages.remove(&job)
-        else {
-            return;
-        };
-        let record = ending.record;
-        self.scheduler.finished(self.clock.now(), job);
-        let took = record
-            .finished_at_ms
-            .unwrap_or_default()
-            .saturating_sub(record.submitted_at_ms);
-        info!(%job, state = metrics::state_name(record.state), took_ms = took, "a job ended");
-        self.jobs.inner.metrics.job_ended(record.state, Duration::from_millis(took));
-        for answer in cancelled {
-            answer.send(Ok(record.clone())).ok();
-        }
-        self.ended.insert(job);
-        self.ended_order.push_back(job);
-        if self.ended_order.len() > REMEMBERED
-            && let Some(oldest) = self.ended_order.pop_front()
-        {
-            self.ended.remove(&oldest);
         }
     }
 
-    fn sweep(&mut self) {
-        if self.sweeps.is_empty() {
-            let (jobs, ledger) = (self.jobs.clone(), self.ledger.clone());
-            self.sweeps.spawn(async move { jobs.sweep(&ledger).await });
+    /// Answers the polls for which there is something to say.
+    fn serve(&mut self) {
+        let now = self.clock.now();
+        for answer in self.parked.serve(now, &mut self.scheduler) {
+            let contexts = self.incomplete(&answer.response);
+            if contexts.is_empty() {
+                self.delivered(deliver::send(answer));
+            } else {
+                self.deliveries.spawn(deliver::complete(self.jobs.clone(), answer, contexts));
+            }
         }
     }
 
-    fn swept(&mut self, outcome: Result<Vec<(JobRecord, Revision)>, Error>) {
+    fn incomplete(&mut self, response: &PollResponse) -> Vec<Context> {
+        let scheduler = std::cell::RefCell::new(&mut self.scheduler);
+        deliver::incomplete(response, |job| {
+            let mut scheduler = scheduler.borrow_mut();
+            scheduler.record(job).map(|record| Context {
+                job,
+                namespace: record.namespace.clone(),
+                output: record.spec.output.clone(),
+            })
+        })
+    }
+
+    fn delivered(&mut self, delivered: Delivered) {
+        let now = self.clock.now();
+        if !delivered.lost.is_empty() {
+            self.scheduler.undelivered(now, &delivered.worker, &delivered.lost);
+        }
+        for report in delivered.failed {
+            self.scheduler.report(now, report);
+        }
+    }
+
+    fn swept(&mut self, outcome: Result<Swept, Error>) {
         match outcome {
-            Ok(live) => live.into_iter().for_each(|(record, revision)| self.adopt(record, revision)),
+            Ok(Swept { live, stored, next }) => {
+                self.stored = stored;
+                // Ends that became durable meanwhile are counted by the next round.
+                self.next_sweep = self.next_sweep.min(next.unwrap_or(Millis::MAX));
+                live.into_iter().for_each(|(record, revision)| self.adopt(record, revision));
+            }
             Err(error) => debug!(%error, "the records could not be swept now"),
         }
     }

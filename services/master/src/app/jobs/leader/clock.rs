@@ -25,7 +25,7 @@ impl Clock {
 }
 
 /// The wall clock.
-pub(super) fn wall() -> Millis {
+pub(in crate::app::jobs) fn wall() -> Millis {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 

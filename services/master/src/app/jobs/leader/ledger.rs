@@ -4,16 +4,22 @@
 use std::sync::Arc;
 
 use api::JobId;
-use api::task::ResultPart;
 use bytes::Bytes;
 use cluster::{Token, keys::LEADER};
 use control::{Compare, ControlStore, KeyValue, Op, OpResult, Revision, Txn, TxnResponse};
 use jobs::JobRecord;
 
 use super::clock;
+use crate::app::jobs::datasets::Commit;
 use crate::app::jobs::orders::Submission;
 use crate::app::jobs::records::read;
+use crate::app::jobs::saved::Piece;
 use crate::app::jobs::{Error, keys};
+
+/// Most bytes of values in one transaction; etcd takes 1.5 MB a request.
+const BATCH_BYTES: usize = 768 * 1024;
+/// Most steps in one transaction; etcd takes 128.
+const BATCH_STEPS: usize = 64;
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub(super) enum Written {
     Behind(Revision),
     /// The record is final already: an earlier write of the end, thought to have failed, had been done.
     Final,
+    /// A condition beside the record does not hold: the dataset it writes was changed meanwhile.
+    Contended,
     /// Another leader rules, or the record is gone.
     Deposed,
 }
@@ -53,14 +61,19 @@ impl Ledger {
     pub(super) async fn accept(&self, submission: Submission) -> Result<(Accepted, Revision), Error> {
         let Submission {
             id,
+            namespace,
             spec,
             idempotency_key,
         } = submission;
         let record = JobRecord {
+            namespace: namespace.clone(),
             idempotency_key: idempotency_key.clone(),
             ..JobRecord::new(id, spec, clock::wall())
         };
-        let (record_key, name) = (keys::record(id), idempotency_key.as_deref().map(keys::idempotency));
+        let (record_key, name) = (
+            keys::record(id),
+            idempotency_key.as_deref().map(|key| keys::idempotency(&namespace, key)),
+        );
         let mut compares = vec![self.token.fence(), Compare::Absent(record_key.clone())];
         compares.extend(name.clone().map(Compare::Absent));
         let mut then = vec![put(record_key.clone(), encode(&record)?)];
@@ -107,41 +120,69 @@ impl Ledger {
         )))
     }
 
-    /// Replaces a record, together with `parts` of its result and the text of its plan.
-    pub(super) async fn write(
+    /// The job that an idempotency key stands for, if any: what a refused submission may still be answered with.
+    pub(super) async fn find(&self, namespace: &str, key: &str) -> Result<Option<JobRecord>, Error> {
+        let name = self
+            .store
+            .get(&keys::idempotency(namespace, key), control::Consistency::Linearizable)
+            .await?;
+        let Some(id) = name.and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse::<JobId>().ok()) else {
+            return Ok(None);
+        };
+        let entry = self.store.get(&keys::record(id), control::Consistency::Linearizable).await?;
+        entry.map(|entry| read(&entry)).transpose()
+    }
+
+    /// Replaces a record. What belongs to it becomes durable before it or with it: pieces of its plan and of its tasks.
+    pub(super) async fn write(&self, record: &JobRecord, replaces: Revision, pieces: Vec<Piece>) -> Result<Written, Error> {
+        self.end(record, replaces, pieces, Commit::default()).await
+    }
+
+    /// The same, with further conditions and steps in the same transaction as the record.
+    pub(super) async fn end(
         &self,
         record: &JobRecord,
         replaces: Revision,
-        parts: &[ResultPart],
-        plan: Option<&str>,
+        pieces: Vec<Piece>,
+        with: Commit,
     ) -> Result<Written, Error> {
         let key = keys::record(record.id);
-        let mut then = vec![put(key.clone(), encode(record)?)];
-        then.extend(plan.map(|text| put(keys::plan_text(record.id), Bytes::copy_from_slice(text.as_bytes()))));
-        for (partition, part) in parts.iter().enumerate() {
-            if let ResultPart::Inline(bytes) = part {
-                then.push(put(keys::part(record.id, partition), bytes.clone()));
+        let own = vec![self.token.fence(), Compare::ModRevision(key.clone(), replaces)];
+        let mut batches = batches(pieces);
+        let mut last: Vec<Op> = batches.pop().unwrap_or_default();
+        for then in batches {
+            let answer = self.txn(own.clone(), then, &key).await?;
+            if !answer.succeeded {
+                return self.why_not(&answer, replaces);
             }
         }
-        let compares = vec![self.token.fence(), Compare::ModRevision(key.clone(), replaces)];
-        let answer = self
-            .store
-            .txn(Txn {
-                compares,
-                then,
-                otherwise: vec![get(LEADER), get(&key)],
-            })
-            .await?;
+        last.push(put(key.clone(), encode(record)?));
+        last.extend(with.then);
+        let compares = own.into_iter().chain(with.compares).collect();
+        let answer = self.txn(compares, last, &key).await?;
         if answer.succeeded {
             return Ok(Written::At(answer.revision));
         }
-        match entry(&answer, 1) {
-            Some(entry) if self.still_rules(&answer) => {
+        self.why_not(&answer, replaces)
+    }
+
+    async fn txn(&self, compares: Vec<Compare>, then: Vec<Op>, record: &str) -> Result<TxnResponse, Error> {
+        let txn = Txn {
+            compares,
+            then,
+            otherwise: vec![get(LEADER), get(record)],
+        };
+        Ok(self.store.txn(txn).await?)
+    }
+
+    fn why_not(&self, answer: &TxnResponse, replaces: Revision) -> Result<Written, Error> {
+        match entry(answer, 1) {
+            Some(entry) if self.still_rules(answer) => {
                 let held = read(entry)?;
-                Ok(if held.state.is_final() {
-                    Written::Final
-                } else {
-                    Written::Behind(entry.mod_revision)
+                Ok(match held.state.is_final() {
+                    true => Written::Final,
+                    false if entry.mod_revision == replaces => Written::Contended,
+                    false => Written::Behind(entry.mod_revision),
                 })
             }
             _ => Ok(Written::Deposed),
@@ -160,9 +201,12 @@ impl Ledger {
             Op::DeletePrefix {
                 prefix: keys::plans(record.id),
             },
+            Op::DeletePrefix {
+                prefix: keys::all_tasks(record.id),
+            },
         ];
         then.extend(record.idempotency_key.as_deref().map(|key| Op::Delete {
-            key: keys::idempotency(key),
+            key: keys::idempotency(&record.namespace, key),
         }));
         let txn = Txn {
             compares: vec![self.token.fence()],
@@ -176,6 +220,24 @@ impl Ledger {
     fn still_rules(&self, answer: &TxnResponse) -> bool {
         entry(answer, 0).is_some_and(|leader| leader.create_revision == self.token.revision)
     }
+}
+
+/// Cuts writes into transactions; the last one has room for the record and what ends with it.
+fn batches(pieces: Vec<Piece>) -> Vec<Vec<Op>> {
+    let (mut all, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (key, value) in pieces {
+        if !batch.is_empty() && (batch.len() == BATCH_STEPS || bytes + value.len() > BATCH_BYTES) {
+            all.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += value.len();
+        batch.push(put(key, value));
+    }
+    if bytes > BATCH_BYTES / 2 {
+        all.push(std::mem::take(&mut batch));
+    }
+    all.push(batch);
+    all
 }
 
 fn entry(answer: &TxnResponse, step: usize) -> Option<&KeyValue> {
@@ -238,6 +300,7 @@ mod tests {
         let spec = serde_json::from_value(serde_json::json!({ "query": "select 1" })).unwrap();
         Submission {
             id: JobId::new_now(),
+            namespace: String::new(),
             spec,
             idempotency_key: None,
         }
@@ -258,11 +321,8 @@ mod tests {
         next_term(&store).await;
 
         record.state = api::job::JobState::Succeeded;
-        let part = ResultPart::Inline(Bytes::from_static(b"rows"));
-        assert!(matches!(
-            old.write(&record, revision, &[part], None).await,
-            Ok(Written::Deposed)
-        ));
+        let part = (keys::part(record.id, 0), Bytes::from_static(b"rows"));
+        assert!(matches!(old.write(&record, revision, vec![part]).await, Ok(Written::Deposed)));
         assert!(matches!(old.accept(submission()).await, Err(Error::NotLeader)));
         assert_eq!(old.remove(&record).await.ok(), Some(false));
         let held = store
@@ -279,13 +339,46 @@ mod tests {
         let ledger = next_term(&store(&dir).await).await;
         let (accepted, accepted_at) = ledger.accept(submission()).await.unwrap();
         let mut record = record(&accepted).clone();
-        let Ok(Written::At(first)) = ledger.write(&record, accepted_at, &[], Some("plan")).await else {
+        let Ok(Written::At(first)) = ledger.write(&record, accepted_at, Vec::new()).await else {
             panic!("it is written")
         };
-        assert!(matches!(ledger.write(&record, accepted_at, &[], None).await, Ok(Written::Behind(at)) if at == first));
+        assert!(matches!(ledger.write(&record, accepted_at, Vec::new()).await, Ok(Written::Behind(at)) if at == first));
         record.state = api::job::JobState::Failed;
-        assert!(matches!(ledger.write(&record, first, &[], None).await, Ok(Written::At(_))));
-        assert!(matches!(ledger.write(&record, first, &[], None).await, Ok(Written::Final)));
+        assert!(matches!(ledger.write(&record, first, Vec::new()).await, Ok(Written::At(_))));
+        assert!(matches!(ledger.write(&record, first, Vec::new()).await, Ok(Written::Final)));
+    }
+
+    #[tokio::test]
+    async fn what_is_large_is_written_in_several_transactions_and_read_back_whole() {
+        use crate::app::jobs::saved;
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let ledger = next_term(&store).await;
+        let (accepted, at) = ledger.accept(submission()).await.unwrap();
+        let record = record(&accepted);
+        let stage = |n: u8| api::task::Stage {
+            plan: vec![n; 900_000].into(),
+            partitions: 1_000,
+            output_partitions: 1,
+            inputs: if n == 0 { Vec::new() } else { vec![u32::from(n) - 1] },
+            deterministic: true,
+            display: format!("stage {n}"),
+            blobs: Vec::new(),
+        };
+        let graph = api::task::StageGraph {
+            stages: (0..3).map(stage).collect(),
+            columns: Vec::new(),
+            output: None,
+        };
+        let pieces = saved::plan_pieces(record.id, 0, &graph).unwrap();
+        assert!(super::batches(pieces.clone()).iter().all(|batch| batch.len() <= 64));
+        let missing = pieces[..pieces.len() - 1].to_vec();
+        let Ok(Written::At(at)) = ledger.write(record, at, missing).await else {
+            panic!("written")
+        };
+        assert_eq!(saved::load_plan(&*store, record.id, 0).await.unwrap(), None, "not whole");
+        assert!(matches!(ledger.write(record, at, pieces).await, Ok(Written::At(_))));
+        assert_eq!(saved::load_plan(&*store, record.id, 0).await.unwrap(), Some(graph));
     }
 
     #[tokio::test]

@@ -2,13 +2,16 @@
 
 mod actor;
 mod clock;
+mod deliver;
 mod ledger;
+mod pages;
 mod parked;
 mod sweep;
 mod takeover;
 
-use api::JobId;
-use api::task::{PollRequest, PollResponse, Report, ReportResponse};
+use api::member::Role;
+use api::task::{PollRequest, PollResponse, Report, ReportResponse, StageGraph};
+use api::{JobId, Problem};
 use bytes::Bytes;
 use cluster::{LeaderState, Token};
 use jobs::{CancelError, JobRecord, Policy, Scheduler};
@@ -21,6 +24,7 @@ use actor::Actor;
 use clock::Clock;
 use ledger::Ledger;
 
+pub(in crate::app::jobs) use clock::wall;
 pub(in crate::app::jobs) use ledger::Accepted;
 
 /// Messages waiting for the actor; more callers wait at the door.
@@ -29,6 +33,10 @@ const MAILBOX: usize = 1024;
 /// What the actor can be asked.
 #[derive(Debug)]
 pub(super) enum Message {
+    /// Whether one more job of this namespace may be accepted; else why not.
+    Admit(String, oneshot::Sender<Option<String>>),
+    /// Have this job planned, and nothing more.
+    DryRun(Box<JobRecord>, oneshot::Sender<Result<StageGraph, Problem>>),
     /// Run this job, whose record is durable as written at that revision.
     Adopt(Box<JobRecord>, control::Revision),
     /// End this job; answered when that is durable.
@@ -51,6 +59,17 @@ pub(super) struct Seat {
 impl Seat {
     /// Makes a job durable, then has it run.
     pub(super) async fn accept(&self, submission: Submission) -> Result<Accepted, Error> {
+        let namespace = submission.namespace.clone();
+        if let Some(why) = self.ask(|answer| Message::Admit(namespace, answer)).await? {
+            // What was accepted before is not refused when it is sent again.
+            let known = match &submission.idempotency_key {
+                Some(key) => self.ledger.find(&submission.namespace, key).await?,
+                None => None,
+            };
+            if known.is_none_or(|known| known.spec != submission.spec) {
+                return Err(Error::OverQuota(why));
+            }
+        }
         let (accepted, revision) = self.ledger.accept(submission).await?;
         let (Accepted::New(record) | Accepted::Known(record)) = &accepted;
         if !record.state.is_final() {
@@ -61,6 +80,11 @@ impl Seat {
                 .ok();
         }
         Ok(accepted)
+    }
+
+    /// Has a job planned.
+    pub(super) async fn dry_run(&self, record: JobRecord) -> Result<Result<StageGraph, Problem>, Error> {
+        self.ask(|answer| Message::DryRun(Box::new(record), answer)).await
     }
 
     /// Ends a job.
@@ -113,7 +137,7 @@ impl Jobs {
     /// From now on nobody reaches a scheduler here.
     pub(crate) fn leave_seat(&self) {
         self.inner.seat.send_replace(None);
-        self.inner.metrics.live(0, 0);
+        self.inner.metrics.live(&jobs::Figures::default());
     }
 
     /// One term: takes over what is unfinished, then schedules. Returns when the term must begin anew.
@@ -122,9 +146,10 @@ impl Jobs {
         let clock = Clock::start();
         let policy = Policy {
             no_worker_timeout: clock::millis(self.inner.worker_wait),
+            max_active_per_namespace: self.inner.quotas.running_jobs,
             ..Policy::default()
         };
-        let scheduler = Scheduler::new(policy, clock.now());
+        let mut scheduler = Scheduler::new(policy, clock.now());
         let unfinished = match takeover::take_over(&ledger).await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -132,12 +157,13 @@ impl Jobs {
                 return tokio::time::sleep(takeover::RETRY).await;
             }
         };
+        let snapshot = self.inner.view.load();
+        scheduler.expect_workers(snapshot.with_role(Role::Worker).map(|worker| worker.id.clone()));
+        drop(snapshot);
         info!(unfinished = unfinished.len(), "this master schedules");
         let (mailbox, inbox) = mpsc::channel(MAILBOX);
         let mut actor = Actor::new(self.clone(), scheduler, clock, ledger.clone(), inbox);
-        for (record, revision) in unfinished {
-            actor.adopt(record, revision);
-        }
+        unfinished.into_iter().for_each(|one| actor.resume(one));
         self.inner.seat.send_replace(Some(Seat { mailbox, ledger }));
         actor.run().await;
     }

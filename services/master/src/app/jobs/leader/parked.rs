@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::task::{Assignment, PollRequest, PollResponse, WorkId};
+use api::task::{PollRequest, PollResponse};
 use api::{BootId, NodeId};
 use jobs::{Millis, Scheduler};
 use tokio::sync::oneshot;
@@ -23,6 +23,15 @@ struct Poll {
     answer: oneshot::Sender<PollResponse>,
 }
 
+/// An answer that is to be sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) worker: NodeId,
+    pub(super) boot: BootId,
+    pub(super) response: PollResponse,
+    pub(super) to: oneshot::Sender<PollResponse>,
+}
+
 impl Parked {
     /// Takes in a poll; it is answered by the next [`Parked::serve`] at the earliest.
     pub(super) fn add(&mut self, now: Millis, poll: PollRequest, answer: oneshot::Sender<PollResponse>) {
@@ -37,32 +46,33 @@ impl Parked {
         );
     }
 
-    /// Answers every poll for which there is something to say, idle workers first, or whose time is up.
-    pub(super) fn serve(&mut self, now: Millis, scheduler: &mut Scheduler) {
+    /// Takes every poll for which there is something to say, idle workers first, or whose time is up, with its answer.
+    pub(super) fn serve(&mut self, now: Millis, scheduler: &mut Scheduler) -> Vec<Answer> {
         let mut workers: Vec<NodeId> = self.polls.keys().cloned().collect();
         workers.sort_by_key(|worker| scheduler.busy_slots(worker));
+        let mut answers = Vec::new();
         for worker in workers {
             let Some(poll) = self.polls.get(&worker) else { continue };
             if poll.answer.is_closed() {
                 self.polls.remove(&worker);
                 continue;
             }
-            let due = poll.until <= now;
-            let response = if due {
+            let response = if poll.until <= now {
                 Some(scheduler.answer(now, &worker))
             } else {
                 scheduler.offer(now, &worker)
             };
             let Some(response) = response else { continue };
-            let given: Vec<WorkId> = response.start.iter().map(Assignment::work).collect();
-            let sent = self
-                .polls
-                .remove(&worker)
-                .is_some_and(|poll| poll.answer.send(response).is_ok());
-            if !sent {
-                scheduler.undelivered(now, &worker, &given);
+            if let Some(poll) = self.polls.remove(&worker) {
+                answers.push(Answer {
+                    worker,
+                    boot: poll.boot,
+                    response,
+                    to: poll.answer,
+                });
             }
         }
+        answers
     }
 
     /// Held-back polls whose connections are open are signs of life.

@@ -1,22 +1,32 @@
-//! The first thing a new leader does: find the jobs its predecessor left, and put them back into the queue.
+//! The first thing a new leader does: find the jobs its predecessor left, with what was durable of each.
 
 use std::time::Duration;
 
+use api::task::StageGraph;
 use control::Revision;
 use futures::{StreamExt, TryStreamExt};
-use jobs::JobRecord;
+use jobs::{JobRecord, TaskChunk};
 
+use super::clock::wall;
 use super::ledger::{Ledger, Written};
-use crate::app::jobs::Error;
 use crate::app::jobs::records::{readable, records_page};
+use crate::app::jobs::{Error, saved};
 
 /// Pause before trying again.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// Records written at once; the store commits them together.
 const CONCURRENCY: usize = 32;
 
-/// Jobs that have not ended, each with its next run durable, so that attempts of the last one are known as old.
-pub(super) async fn take_over(ledger: &Ledger) -> Result<Vec<(JobRecord, Revision)>, Error> {
+/// A job that has not ended.
+pub(super) struct Unfinished {
+    pub(super) record: JobRecord,
+    pub(super) revision: Revision,
+    /// Its graph and its tasks, if it was planned.
+    pub(super) planned: Option<(StageGraph, Vec<TaskChunk>)>,
+}
+
+/// Jobs that have not ended, each with this term durable, so that attempts of earlier ones are known as such.
+pub(super) async fn take_over(ledger: &Ledger) -> Result<Vec<Unfinished>, Error> {
     let mut unfinished = Vec::new();
     let mut after = None;
     loop {
@@ -31,16 +41,42 @@ pub(super) async fn take_over(ledger: &Ledger) -> Result<Vec<(JobRecord, Revisio
             None => break,
         }
     }
-    let requeue = |(record, revision): (JobRecord, Revision)| async move {
-        let record = record.requeued();
-        match ledger.write(&record, revision, &[], None).await? {
-            Written::At(revision) => Ok((record, revision)),
-            Written::Behind(_) | Written::Final | Written::Deposed => Err(Error::NotLeader),
-        }
-    };
     futures::stream::iter(unfinished)
-        .map(requeue)
+        .map(|(record, revision)| take(ledger, record, revision))
         .buffered(CONCURRENCY)
         .try_collect()
         .await
+}
+
+async fn take(ledger: &Ledger, record: JobRecord, revision: Revision) -> Result<Unfinished, Error> {
+    let (record, goes_on) = record.taken_over(wall());
+    let revision = match ledger.write(&record, revision, Vec::new()).await? {
+        Written::At(revision) => revision,
+        Written::Behind(_) | Written::Final | Written::Contended | Written::Deposed => return Err(Error::NotLeader),
+    };
+    let mut planned = None;
+    // What was queued has nothing but its record, and there may be many of them.
+    if goes_on && record.state != api::job::JobState::Queued {
+        let graph = saved::load_plan(&*ledger.store, record.id, record.run)
+            .await
+            .or_else(|error| unreadable(&record, error))?;
+        if let Some(graph) = graph {
+            let tasks = saved::load_tasks(&*ledger.store, record.id, record.run).await?;
+            planned = Some((graph, tasks));
+        }
+    }
+    Ok(Unfinished {
+        record,
+        revision,
+        planned,
+    })
+}
+
+/// A plan that cannot be read is made anew; a store that does not answer is asked again.
+fn unreadable(record: &JobRecord, error: Error) -> Result<Option<StageGraph>, Error> {
+    if matches!(error, Error::Record { .. }) {
+        tracing::error!(job = %record.id, %error, "a plan cannot be read; the job is planned anew");
+        return Ok(None);
+    }
+    Err(error)
 }

@@ -64,6 +64,13 @@ async fn malformed_requests_are_problems() {
         ("GET", "/jobs?limit=0".to_owned(), 400),
         ("GET", "/jobs?state=lost".to_owned(), 400),
         ("GET", "/jobs?colour=red".to_owned(), 400),
+        ("GET", "/jobs?label=red".to_owned(), 400),
+        ("GET", "/jobs?since=yesterday".to_owned(), 400),
+        ("GET", "/jobs?ns=a/b".to_owned(), 400),
+        ("GET", format!("/jobs/{absent}/tasks"), 404),
+        ("GET", format!("/jobs/{absent}/tasks?after=x"), 400),
+        ("GET", format!("/jobs/{absent}/tasks?limit=1001"), 400),
+        ("GET", format!("/jobs/{absent}/plan?format=png"), 400),
     ];
     for (method, path, status) in cases {
         let answer = master.ask(method, &path, None).await;
@@ -74,7 +81,7 @@ async fn malformed_requests_are_problems() {
         );
     }
     let queued = master.submit(json!({})).await;
-    for path in ["result", "plan"] {
+    for path in ["result", "plan", "tasks"] {
         let early = master.ask("GET", &format!("/jobs/{queued}/{path}"), None).await;
         assert_eq!(early.status, StatusCode::CONFLICT, "{path}");
     }
@@ -125,6 +132,7 @@ async fn openapi_describes_every_endpoint_of_jobs() {
         ("/jobs/{id}/result", "get"),
         ("/jobs/{id}/plan", "get"),
         ("/jobs/{id}/events", "get"),
+        ("/jobs/{id}/tasks", "get"),
     ] {
         assert!(described(path, method), "{method} {path}");
     }

@@ -17,11 +17,29 @@ use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{Readiness, serve};
 
 use crate::app::cluster::Cluster;
+use crate::app::jobs::Quotas;
 use crate::http;
 pub(super) use crate::http::tests::{Answer, Store, eventually};
-use crate::http::tests::{Parts, app};
+use crate::http::tests::{Datasets, Parts, app};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a master is told of jobs.
+pub(super) struct Rules {
+    pub(super) result_ttl: Duration,
+    pub(super) quotas: Quotas,
+    pub(super) datasets: Option<Arc<dyn Datasets>>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            result_ttl: DAY,
+            quotas: Quotas::default(),
+            datasets: None,
+        }
+    }
+}
 
 /// A master without listeners, but for the private one of [`Master::listen`].
 pub(super) struct Master {
@@ -41,6 +59,15 @@ impl Master {
 
     /// A master that campaigns for leadership.
     pub(super) async fn start(store: &Store, name: &str, result_ttl: Duration) -> Self {
+        let rules = Rules {
+            result_ttl,
+            ..Rules::default()
+        };
+        Self::start_with(store, name, rules).await
+    }
+
+    /// The same, with rules of its own.
+    pub(super) async fn start_with(store: &Store, name: &str, rules: Rules) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (registry, tasks) = (new_registry(), Tasks::new());
         let me = Leader {
@@ -64,7 +91,9 @@ impl Master {
             address: me.address.clone(),
             tasks,
             registry: registry.clone(),
-            result_ttl,
+            result_ttl: rules.result_ttl,
+            quotas: rules.quotas,
+            datasets: rules.datasets,
         });
         let public = http::public(Arc::clone(&app), registry.clone(), Readiness::default());
         let private = http::private(Arc::clone(&app), Router::new(), registry, Readiness::default());

@@ -2,54 +2,15 @@
 
 use std::time::Duration;
 
-use api::task::{Outcome, WorkId};
 use axum::http::StatusCode;
 use cluster::keys::LEADER;
 use control::{Op, Txn};
 use serde_json::json;
 
 use super::stack::{Master, Store, job};
-use super::worker::{Worker, done};
+use super::worker::Worker;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[tokio::test]
-async fn an_unfinished_job_is_run_again_by_the_next_leader_and_ends_once() {
-    let store = Store::open().await;
-    let first = Master::leading(&store).await;
-    let id = first.submit(json!({})).await;
-    let mut worker = Worker::of(&first);
-    worker.plan().await;
-    let old = worker.next().await;
-    first.stop().await;
-
-    let second = Master::start(&store, "master-2", DAY).await;
-    second.leads().await;
-    worker.turn_to(&second);
-    let WorkId::Task(old_task) = old else {
-        panic!("a task was expected")
-    };
-    let late = worker.report(old, done(old_task, true)).await;
-    assert!(late.durable && !late.forget, "refused, but the job lives on");
-    let replanned = loop {
-        if let Some(work) = worker.poll(10_000).await.start.first() {
-            break work.work();
-        }
-    };
-    assert!(
-        matches!(replanned, WorkId::Plan(_, attempt) if attempt >> 16 == 1),
-        "attempts of the next run differ: {replanned:?}"
-    );
-    worker
-        .report(
-            replanned,
-            Outcome::Failed(api::task::TaskFailure::Retryable("try again".to_owned())),
-        )
-        .await;
-    worker.work().await;
-    let done = second.until(&id, "succeeded").await;
-    assert_eq!(done["progress"]["tasks"]["total"], 3);
-}
 
 #[tokio::test]
 async fn ended_jobs_stay_readable_under_the_next_leader() {

@@ -22,6 +22,10 @@ pub(super) struct Worker {
     id: NodeId,
     boot: BootId,
     running: Vec<WorkId>,
+    /// Partitions and inputs of the stages it plans.
+    pub(super) shape: Vec<(u32, Vec<u32>)>,
+    /// Everything it was ever given.
+    pub(super) given: Vec<WorkId>,
 }
 
 impl Worker {
@@ -32,6 +36,8 @@ impl Worker {
             id,
             boot,
             running: Vec::new(),
+            shape: vec![(2, Vec::new()), (1, vec![0])],
+            given: Vec::new(),
         }
     }
 
@@ -40,9 +46,27 @@ impl Worker {
         self.private = master.private.clone();
     }
 
+    /// The same worker after its process was started anew: it runs nothing and has nothing.
+    pub(super) fn restarted(&mut self) {
+        self.boot = BootId::new_random();
+        self.running.clear();
+    }
+
+    /// Tasks it was given, by stage and partition, each as often as it was.
+    pub(super) fn tasks(&self) -> Vec<(u32, u32)> {
+        let task = |work: &WorkId| match work {
+            WorkId::Task(task) => Some((task.stage, task.partition)),
+            WorkId::Plan(..) => None,
+        };
+        let mut all: Vec<_> = self.given.iter().filter_map(task).collect();
+        all.sort_unstable();
+        all
+    }
+
     pub(super) async fn poll(&mut self, wait_ms: u64) -> PollResponse {
         let response: PollResponse = serde_json::from_slice(&self.poll_raw(wait_ms).await.body).unwrap();
         self.running.extend(response.start.iter().map(Assignment::work));
+        self.given.extend(response.start.iter().map(Assignment::work));
         self.running.retain(|work| !response.cancel.contains(work));
         response
     }
@@ -90,23 +114,57 @@ impl Worker {
     /// Plans the next job as two stages of two tasks and one.
     pub(super) async fn plan(&mut self) -> WorkId {
         let work = self.next().await;
-        self.report(work, Outcome::Planned(graph())).await;
+        let graph = self.graph();
+        self.report(work, Outcome::Planned(graph)).await;
         work
     }
 
     /// Does everything there is until a task of the last stage is done.
     pub(super) async fn work(&mut self) {
-        loop {
-            for assignment in self.poll(10_000).await.start {
-                let outcome = match &assignment {
-                    Assignment::Plan { .. } => Outcome::Planned(graph()),
-                    Assignment::Run { task, last, .. } => done(*task, *last),
-                };
-                self.report(assignment.work(), outcome).await;
-                if matches!(assignment, Assignment::Run { last: true, .. }) {
-                    return;
-                }
-            }
+        while !self.step(10_000).await {}
+    }
+
+    /// Does everything there is until a job has ended.
+    pub(super) async fn work_until_ended(&mut self, master: &Master, id: &str) {
+        let path = format!("/jobs/{id}");
+        while master.ask("GET", &path, None).await.json()["finished_at_ms"].is_null() {
+            self.step(200).await;
+        }
+    }
+
+    /// Does what one poll gives; whether a task of a last stage was among it.
+    async fn step(&mut self, wait_ms: u64) -> bool {
+        let mut over = false;
+        for assignment in self.poll(wait_ms).await.start {
+            let outcome = match &assignment {
+                Assignment::Plan { .. } => Outcome::Planned(self.graph()),
+                Assignment::Run { task, last, .. } => done(*task, *last),
+            };
+            self.report(assignment.work(), outcome).await;
+            over |= matches!(assignment, Assignment::Run { last: true, .. });
+        }
+        over
+    }
+
+    pub(super) fn graph(&self) -> StageGraph {
+        let stage = |(partitions, inputs): &(u32, Vec<u32>)| Stage {
+            plan: vec![7, 7, 7].into(),
+            partitions: *partitions,
+            output_partitions: 1,
+            inputs: inputs.clone(),
+            deterministic: true,
+            display: "ScanExec".to_owned(),
+            blobs: Vec::new(),
+        };
+        let column = Column {
+            name: "n".to_owned(),
+            data_type: "Int64".to_owned(),
+            nullable: false,
+        };
+        StageGraph {
+            stages: self.shape.iter().map(stage).collect(),
+            columns: vec![column],
+            output: None,
         }
     }
 
@@ -117,28 +175,6 @@ impl Worker {
             detail: detail.to_owned(),
         };
         self.report(work, Outcome::Failed(failure)).await;
-    }
-}
-
-fn graph() -> StageGraph {
-    let stage = |partitions, inputs: &[u32]| Stage {
-        plan: vec![7, 7, 7].into(),
-        partitions,
-        output_partitions: 1,
-        inputs: inputs.to_vec(),
-        deterministic: true,
-        display: "ScanExec".to_owned(),
-        blobs: Vec::new(),
-    };
-    let column = Column {
-        name: "n".to_owned(),
-        data_type: "Int64".to_owned(),
-        nullable: false,
-    };
-    StageGraph {
-        stages: vec![stage(2, &[]), stage(1, &[0])],
-        columns: vec![column],
-        output: None,
     }
 }
 

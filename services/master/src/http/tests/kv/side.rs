@@ -89,6 +89,8 @@ impl Side {
             tasks: tasks.clone(),
             registry: registry.clone(),
             result_ttl: Duration::from_secs(60),
+            quotas: crate::app::jobs::Quotas::default(),
+            datasets: None,
         });
         Self {
             public: http::public(app, registry, Readiness::default()),
