@@ -1,4 +1,4 @@
-//! The examples of `docs/api-cache.md` and `docs/api-kv.md` work, and answer what is written behind them.
+//! The examples of `docs/api-cache.md`, `docs/api-kv.md` and `docs/api-datasets.md` work, and answer what is written behind them.
 //!
 //! Behind the `#` of a `curl` stands its status and, after commas, headers (`X-Cache: HIT`), pieces of the body, or a JSON object
 //! whose members the body must have.
@@ -14,6 +14,7 @@ use super::up::{Up, banner, interrupt};
 
 const CACHE: &str = include_str!("../../docs/api-cache.md");
 const KV: &str = include_str!("../../docs/api-kv.md");
+const DATASETS: &str = include_str!("../../docs/api-datasets.md");
 /// What `curl` is in an example: answers are kept beside being printed, under the number of the example.
 const CURL: &str = r#"curl() { command curl -sS -m "$LIMIT" -D "$ANSWERS/$EXAMPLE.head" "$@" | tee "$ANSWERS/$EXAMPLE.body"; }"#;
 
@@ -185,6 +186,11 @@ async fn examples_of_the_cache_api_answer_what_is_stated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn examples_of_the_kv_api_answer_what_is_stated() {
     examples_answer_what_is_stated(KV).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_of_the_datasets_api_answer_what_is_stated() {
+    examples_answer_what_is_stated(DATASETS).await;
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct JobRecord {
     /// `Idempotency-Key` it was submitted with: that key lives as long as the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// What the names of blobs begin with that it reads: until it ends they are kept, although their dataset may be replaced or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<String>,
 }
 
 /// Where a partition of a committed result is.
@@ -96,6 +99,7 @@ impl JobRecord {
             result: None,
             parts: Vec::new(),
             idempotency_key: None,
+            pinned: Vec::new(),
         }
     }
 

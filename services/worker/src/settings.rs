@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api::NodeId;
+use blobs::BlobSettings;
 use cluster::{ControlEngine, Nowhere, Whereabouts};
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, List, Secret};
@@ -46,6 +47,16 @@ pub struct Settings {
     pub spill_limit: ByteSize,
     /// The only directories `file://` tables may lie in; the same files on every worker.
     pub data_dirs: List,
+    /// Where blobs are kept: on the auxiliaries when empty, or `s3://BUCKET/PREFIX`; the same on all masters and workers.
+    pub blob_store: String,
+    /// S3: address of a store that is not Amazon's, as in `http://minio:9000`.
+    pub s3_endpoint: String,
+    /// S3: region; `us-east-1` when empty.
+    pub s3_region: String,
+    /// S3: key; when empty, what the environment or the machine gives (`AWS_ACCESS_KEY_ID`, a role).
+    pub s3_access_key_id: String,
+    /// S3: secret of the key.
+    pub s3_secret_access_key: Secret,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
     /// How logs are written.
@@ -70,6 +81,11 @@ impl Default for Settings {
             work_dir: PathBuf::from("data/work"),
             spill_limit: ByteSize(32 << 30),
             data_dirs: List::default(),
+            blob_store: String::new(),
+            s3_endpoint: String::new(),
+            s3_region: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: Secret::default(),
             max_in_flight: 4096,
             log_format: LogFormat::Text,
         }
@@ -95,7 +111,19 @@ impl Settings {
         refuse(!(1..=1024).contains(&self.worker_slots), "WORKER_SLOTS must be 1 to 1024");
         refuse(self.worker_memory.0 < LEAST_MEMORY, "WORKER_MEMORY must be at least 64MiB");
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        problems.extend(self.blobs().problems());
         problems
+    }
+
+    /// Where blobs are kept.
+    pub(crate) fn blobs(&self) -> BlobSettings {
+        BlobSettings {
+            store: self.blob_store.clone(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            access_key_id: self.s3_access_key_id.clone(),
+            secret_access_key: self.s3_secret_access_key.expose().to_owned(),
+        }
     }
 
     /// Where the cluster is.

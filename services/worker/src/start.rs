@@ -125,6 +125,8 @@ impl Foundation {
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
         let view = Arc::new(View::new(Arc::clone(&store), &registry));
+        let blobs = blobs::open(&settings.blobs(), peers.clone(), Arc::clone(&view));
+        let blobs = blobs.map_err(|error| Error::Settings(error.to_string()))?;
         let metrics = WorkerMetrics::new(&registry, settings.worker_slots, &engine);
         let worker = Worker::new(Dependencies {
             me: me.clone(),
@@ -133,6 +135,7 @@ impl Foundation {
             shuffle,
             compute,
             peers,
+            blobs,
             view: Arc::clone(&view),
             metrics,
         });

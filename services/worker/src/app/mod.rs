@@ -14,6 +14,7 @@ use std::sync::Arc;
 use api::JobId;
 use api::member::Member;
 use api::task::{Outcome, PollResponse, TaskId, WorkId};
+use blobs::BlobStore;
 use cluster::View;
 use futures::{Stream, StreamExt};
 use query::{Engine, ShuffleDir, ShufflePart, ShuffleSource};
@@ -37,6 +38,7 @@ pub(crate) struct Dependencies {
     pub(crate) shuffle: ShuffleDir,
     pub(crate) compute: Compute,
     pub(crate) peers: PeerClient,
+    pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) view: Arc<View>,
     pub(crate) metrics: WorkerMetrics,
 }
@@ -60,10 +62,11 @@ impl Worker {
             shuffle,
             compute,
             peers,
+            blobs,
             view,
             metrics,
         } = parts;
-        let results = Results::new(peers.clone(), Arc::clone(&view));
+        let results = Results::new(blobs);
         let source = Shuffle::new(
             me.address.clone(),
             shuffle.clone(),

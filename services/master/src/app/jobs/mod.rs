@@ -23,7 +23,8 @@ mod result;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{LeaderState, View};
+use ::blobs::BlobStore;
+use cluster::LeaderState;
 use control::ControlStore;
 use telemetry::Registry;
 use tokio::sync::watch;
@@ -31,6 +32,7 @@ use transport::peer::PeerClient;
 
 pub use error::Error;
 pub use follow::Follower;
+pub(in crate::app) use keys::RECORDS;
 pub use orders::Submission;
 pub use records::Listing;
 pub use result::{MAX_ROWS_BYTES, ResultStream};
@@ -45,10 +47,10 @@ pub struct Dependencies {
     pub store: Arc<dyn ControlStore>,
     /// Whether this master leads, and who does.
     pub leadership: watch::Receiver<LeaderState>,
-    /// Members and ring: where the blobs of large results are.
-    pub view: Arc<View>,
-    /// For the leader and the holders of blobs.
+    /// For the leader.
     pub peers: PeerClient,
+    /// Where large results are.
+    pub blobs: Arc<dyn BlobStore>,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: Duration,
     /// How long ended jobs and their results are kept.
@@ -67,8 +69,8 @@ pub struct Jobs {
 struct Inner {
     store: Arc<dyn ControlStore>,
     leadership: watch::Receiver<LeaderState>,
-    view: Arc<View>,
     peers: PeerClient,
+    blobs: Arc<dyn BlobStore>,
     worker_wait: Duration,
     result_ttl: Duration,
     metrics: JobMetrics,
@@ -83,8 +85,8 @@ impl Jobs {
         let Dependencies {
             store,
             leadership,
-            view,
             peers,
+            blobs,
             worker_wait,
             result_ttl,
             registry,
@@ -95,8 +97,8 @@ impl Jobs {
             inner: Arc::new(Inner {
                 store,
                 leadership,
-                view,
                 peers,
+                blobs,
                 worker_wait,
                 result_ttl,
                 metrics,

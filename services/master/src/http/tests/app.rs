@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::NodeId;
+use blobs::Replicated;
 use cache::front::{Cache, Options};
 use cache::net::ViewRings;
 use cache::{Clock, Peers};
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::cluster::Cluster;
+use crate::app::datasets::Datasets;
 use crate::app::events::Events;
 use crate::app::jobs::{Dependencies, Jobs};
 use crate::app::kv::Kv;
@@ -64,7 +66,9 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
         deadline: Duration::from_secs(1),
         ..Options::default()
     };
+    let blobs = Arc::new(Replicated::new(peers.clone(), Arc::clone(&view)));
     Arc::new(App {
+        datasets: Datasets::new(Arc::clone(&store), Arc::<Replicated>::clone(&blobs)),
         cache: Cache::new(cache_peers, rings, Clock::default(), options, &registry),
         backups: Backups::new(auxiliaries.clone()),
         namespaces: Namespaces::new(Arc::clone(&store), auxiliaries.clone()),
@@ -75,8 +79,8 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
         jobs: Jobs::new(Dependencies {
             store,
             leadership,
-            view,
             peers,
+            blobs,
             worker_wait: Duration::from_secs(60),
             result_ttl,
             registry,
