@@ -75,6 +75,12 @@ const RULES: &[Rule] = &[
         because: "only the workers' library knows the engine",
     },
     Rule {
+        word: "object_store",
+        binds: everywhere,
+        homes: &["crates/blobs/", "crates/query/"],
+        because: "blobs stand behind one trait, and the engine reads through one interface",
+    },
+    Rule {
         word: "StatusCode",
         binds: is_use_case,
         homes: &[],

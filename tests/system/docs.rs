@@ -1,4 +1,5 @@
-//! The examples of `docs/api-cache.md`, `docs/api-jobs.md` and `docs/api-kv.md` work, and answer what is written behind them.
+//! The examples of `docs/api-cache.md`, `docs/api-datasets.md`, `docs/api-jobs.md` and `docs/api-kv.md` work, and answer what is written
+//! behind them.
 //!
 //! Behind the `#` of a `curl` stands its status and, after commas, headers (`X-Cache: HIT`), pieces of the body, or a JSON object
 //! whose members the body must have.
@@ -15,6 +16,7 @@ use super::up::{Up, banner, interrupt};
 const CACHE: &str = include_str!("../../docs/api-cache.md");
 const JOBS: &str = include_str!("../../docs/api-jobs.md");
 const KV: &str = include_str!("../../docs/api-kv.md");
+const DATASETS: &str = include_str!("../../docs/api-datasets.md");
 /// What `curl` is in an example: answers are kept beside being printed, under the number of the example.
 const CURL: &str = r#"curl() { command curl -sS -m "$LIMIT" -D "$ANSWERS/$EXAMPLE.head" "$@" | tee "$ANSWERS/$EXAMPLE.body"; }"#;
 
@@ -191,6 +193,11 @@ async fn examples_of_the_jobs_api_answer_what_is_stated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn examples_of_the_kv_api_answer_what_is_stated() {
     examples_answer_what_is_stated(KV).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_of_the_datasets_api_answer_what_is_stated() {
+    examples_answer_what_is_stated(DATASETS).await;
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod cache;
+pub mod dataset;
 pub mod error;
 pub mod headers;
 pub mod id;

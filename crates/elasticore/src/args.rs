@@ -5,7 +5,8 @@ use settings::HumanDuration;
 
 use crate::client::{DEFAULT_ENDPOINT, Endpoint};
 use crate::commands::{
-    BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, JobsCommand, KvCommand, NodesArgs, RestoreArgs, RingArgs,
+    BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, DatasetsCommand, JobsCommand, KvCommand, NodesArgs,
+    RestoreArgs, RingArgs,
 };
 use crate::exit;
 
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// SQL over files, run on the workers.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Files that are queried as tables.
+    #[command(subcommand)]
+    Datasets(DatasetsCommand),
     /// The nodes of the cluster; taking one out of the ring.
     Nodes(NodesArgs),
     /// The members of the control store: list, add, remove, hand over, save and restore.

@@ -1,4 +1,6 @@
-//! Results on their way out: Arrow IPC streams, as tasks write them, turned into what a client asked for.
+//! Results on their way out, and files on their way in ([`inspect`]).
+//!
+//! Results: Arrow IPC streams, as tasks write them, turned into what a client asked for.
 //!
 //! Masters stream results of any size, so everything here is incremental: bytes in, bytes out, and in between never more
 //! than one record batch (for Parquet: one row group).
@@ -6,6 +8,7 @@
 mod converter;
 mod error;
 mod format;
+pub mod inspect;
 mod ipc;
 mod sink;
 

@@ -124,13 +124,16 @@ pub enum PartLocation {
         name: String,
         /// Its size.
         bytes: u64,
+        /// Rows in it.
+        #[serde(default)]
+        rows: u64,
     },
 }
 
 impl PartLocation {
     /// Where `part` will be once committed.
     #[must_use]
-    pub fn of(part: &ResultPart) -> Self {
+    pub fn of(part: &ResultPart, rows: u64) -> Self {
         match part {
             ResultPart::Inline(bytes) => Self::Inline {
                 bytes: bytes.len() as u64,
@@ -138,7 +141,17 @@ impl PartLocation {
             ResultPart::Blob { name, bytes } => Self::Blob {
                 name: name.clone(),
                 bytes: *bytes,
+                rows,
             },
+        }
+    }
+
+    /// Rows of a blob.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Blob { rows, .. } => *rows,
         }
     }
 

@@ -12,7 +12,6 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
 use datafusion::object_store::ObjectStore;
 use tokio::runtime::Handle;
-use url::Url;
 
 use crate::files::{KvSource, Remote, Sources, Stores};
 use crate::plan::{self, Query, Shape};
@@ -34,8 +33,8 @@ pub struct EngineSettings {
     pub spill_limit_bytes: u64,
     /// Where input files may lie.
     pub data_dirs: DataDirs,
-    /// Further stores by their URL: `blob:///` is where the files of datasets are.
-    pub stores: Vec<(Url, Arc<dyn ObjectStore>)>,
+    /// Where the files of datasets are, by the names of their blobs.
+    pub blobs: Option<Arc<dyn ObjectStore>>,
     /// What of the network tables may come from.
     pub remote: Remote,
     /// Where the keys of `kv:` tables come from.
@@ -84,7 +83,7 @@ impl Engine {
             remote: Arc::new(remote),
             kv: settings.kv,
         };
-        let stores = Stores::new(sources.dirs.clone(), settings.stores, Arc::clone(&sources.remote));
+        let stores = Stores::new(sources.dirs.clone(), settings.blobs, Arc::clone(&sources.remote));
         run::follow_spawned_work();
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))

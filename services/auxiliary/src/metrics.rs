@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use store::blob::BlobStore;
 use store::cache::{Cache, Stats};
 use telemetry::Metrics;
 
@@ -55,5 +56,76 @@ impl Collector for CacheCollector {
         self.update(&self.cache.stats());
         let collectors: [&dyn Collector; 4] = [&self.entries, &self.bytes, &self.expirations, &self.evictions];
         collectors.into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// Figures of blobs.
+#[derive(Debug, Clone)]
+pub(crate) struct BlobMetrics {
+    /// By operation and how it began to be answered.
+    pub(crate) operations: IntCounterVec,
+    /// By what was done: copied, removed, healed, failed.
+    pub(crate) repairs: IntCounterVec,
+    /// Damaged copies found.
+    pub(crate) damaged: IntCounter,
+    /// Bytes read to see whether they are as they were written.
+    pub(crate) scrubbed_bytes: IntCounter,
+}
+
+impl BlobMetrics {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let metrics = Metrics::new(registry);
+        let help = "Operations on blobs, by how they began to be answered.";
+        let repaired = "Copies of blobs that repair made or removed, by what was done.";
+        Self {
+            operations: metrics.counters("blob_operations_total", help, &["operation", "result"]),
+            repairs: metrics.counters("blob_repairs_total", repaired, &["result"]),
+            damaged: metrics.counter("blob_damaged_total", "Copies of blobs found damaged, by a read or a scrub."),
+            scrubbed_bytes: metrics.counter("blob_scrubbed_bytes_total", "Bytes of blobs read by scrubs and found good."),
+        }
+    }
+}
+
+/// Asks the directory of blobs for its sizes when it is itself asked.
+pub(crate) struct BlobCollector {
+    blobs: BlobStore,
+    count: IntGauge,
+    bytes: IntGauge,
+    free: IntGauge,
+}
+
+impl BlobCollector {
+    pub(crate) fn register(blobs: BlobStore, registry: &Registry) {
+        let constant = "names are constants";
+        let free = "Bytes that the disk of the blobs has left.";
+        Metrics::new(registry).register(Self {
+            blobs,
+            count: IntGauge::new("blob_count", "Blobs held.").expect(constant),
+            bytes: IntGauge::new("blob_bytes", "Bytes that the blobs take on disk.").expect(constant),
+            free: IntGauge::new("blob_disk_free_bytes", free).expect(constant),
+        });
+    }
+}
+
+impl Collector for BlobCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        [&self.count, &self.bytes, &self.free]
+            .into_iter()
+            .flat_map(Collector::desc)
+            .collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (count, bytes) = self.blobs.totals();
+        self.count.set(count.cast_signed() as i64);
+        self.bytes.set(bytes.cast_signed());
+        // A disk that cannot be asked shows its last figure.
+        if let Ok(free) = self.blobs.free_bytes() {
+            self.free.set(free.cast_signed());
+        }
+        [&self.count, &self.bytes, &self.free]
+            .into_iter()
+            .flat_map(Collector::collect)
+            .collect()
     }
 }

@@ -65,6 +65,18 @@ pub struct Settings {
     pub sync_bytes_per_second: ByteSize,
     /// Directory of the blobs; this node's alone.
     pub blob_dir: PathBuf,
+    /// Copies of each blob, while there are as many auxiliaries; the same on all of them.
+    pub blob_replicas: u32,
+    /// Most bytes of all blobs on this node together; 0 for no bound.
+    pub blob_max_bytes: ByteSize,
+    /// Bytes of the disk that blobs leave free.
+    pub blob_min_free: ByteSize,
+    /// Absence after which a node's blobs are copied to others; one that comes back sooner costs nothing.
+    pub blob_repair_after: HumanDuration,
+    /// Time between two readings of all blobs, in search of damage; 0 for none.
+    pub blob_scrub_interval: HumanDuration,
+    /// What such a reading may read in a second.
+    pub blob_scrub_bytes_per_second: ByteSize,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
     /// How logs are written.
@@ -94,6 +106,12 @@ impl Default for Settings {
             backup_keep: 5,
             sync_bytes_per_second: ByteSize(64 << 20),
             blob_dir: PathBuf::from("data/blobs"),
+            blob_replicas: 2,
+            blob_max_bytes: ByteSize(0),
+            blob_min_free: ByteSize(256 << 20),
+            blob_repair_after: HumanDuration(Duration::from_secs(600)),
+            blob_scrub_interval: HumanDuration(Duration::from_secs(7 * 24 * 60 * 60)),
+            blob_scrub_bytes_per_second: ByteSize(32 << 20),
             max_in_flight: 4096,
             log_format: LogFormat::Text,
         }
@@ -132,6 +150,11 @@ impl Settings {
         );
         refuse(self.backup_keep == 0, "BACKUP_KEEP must be at least 1");
         refuse(self.sync_bytes_per_second.0 == 0, "SYNC_BYTES_PER_SECOND must be at least 1");
+        refuse(!(1..=5).contains(&self.blob_replicas), "BLOB_REPLICAS must be 1 to 5");
+        refuse(
+            self.blob_scrub_bytes_per_second.0 == 0,
+            "BLOB_SCRUB_BYTES_PER_SECOND must be at least 1 (BLOB_SCRUB_INTERVAL=0 for no scrub)",
+        );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
         problems
     }

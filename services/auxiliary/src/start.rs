@@ -15,18 +15,20 @@ use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use store::backup::BackupDir;
-use store::blob::BlobStore;
+use store::blob::{BlobName, BlobStore, Limits};
 use store::cache::{Bounds, Cache, Policy};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
 
 use crate::app::backups::Backups;
-use crate::app::{App, Frames, blob_operations};
-use crate::background::{backups, quotas, readiness, sweep};
-use crate::metrics::CacheCollector;
+use crate::app::blobs::{BlobPolicy, Blobs};
+use crate::app::{App, Frames};
+use crate::background::{backups, blobs as blob_tasks, quotas, readiness, sweep};
+use crate::metrics::{BlobCollector, BlobMetrics, CacheCollector};
 use crate::settings::CachePolicy;
 use crate::{Error, Handle, Settings, http};
 
@@ -91,7 +93,11 @@ impl Foundation {
                 source,
             }
         })?;
-        let blobs = BlobStore::open(&settings.blob_dir).await;
+        let limits = Limits {
+            max_bytes: settings.blob_max_bytes.0,
+            min_free: settings.blob_min_free.0,
+        };
+        let blobs = BlobStore::open_within(&settings.blob_dir, limits).await;
         let blobs = blobs.map_err(|source| Error::Blobs {
             directory: settings.blob_dir.clone(),
             source,
@@ -141,14 +147,22 @@ impl Foundation {
             &self.registry,
         );
         let reach = Arc::new(Reach::new(Arc::clone(&view), self.peers.clone(), Some(me.id.clone())));
+        BlobCollector::register(self.blobs.clone(), &self.registry);
+        let (blobs, damaged) = Blobs::new(
+            self.blobs,
+            me.clone(),
+            self.peers.clone(),
+            Arc::clone(&view),
+            blob_policy(settings),
+            BlobMetrics::new(&self.registry),
+        );
         let app = Arc::new(App {
             owner: Arc::clone(&owner),
             backups: Arc::clone(&backups),
             reach: Arc::clone(&reach),
-            blobs: self.blobs,
+            blobs: Arc::clone(&blobs),
             boot_id: me.boot_id,
             stop: tasks.token().clone(),
-            blob_operations: blob_operations(&self.registry),
         });
         let largest = usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX);
         let max_frame_bytes = largest.saturating_add(FRAME_OVERHEAD).max(MAX_FRAME_BYTES);
@@ -171,6 +185,7 @@ impl Foundation {
             max_frame_bytes,
             settings.max_in_flight,
         );
+        let layers = layers.unhurried(http::is_unhurried);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         spawn_listener(&tasks, self.listener, router);
@@ -195,6 +210,7 @@ impl Foundation {
             async move { reach.run(stop).await }
         });
         spawn_cache(&tasks, settings, &owner, &backups, Arc::clone(&control), clock);
+        spawn_blobs(&tasks, &blobs, damaged);
 
         let registration = match Registration::register(control, member, LEASE_TTL).await {
             Ok(registration) => Arc::new(registration),
@@ -274,6 +290,29 @@ fn spawn_cache(
         tasks.supervise("backups", move |stop| {
             backups::run(Arc::clone(&written), Arc::clone(&owner), every, stop)
         });
+    }
+}
+
+fn spawn_blobs(tasks: &Tasks, blobs: &Arc<Blobs>, damaged: mpsc::Receiver<BlobName>) {
+    let repaired = Arc::clone(blobs);
+    tasks.supervise("blob-repair", move |stop| blob_tasks::repair(Arc::clone(&repaired), stop));
+    let (healed, damaged) = (Arc::clone(blobs), Arc::new(Mutex::new(Some(damaged))));
+    tasks.supervise("blob-heal", move |stop| {
+        blob_tasks::heal(Arc::clone(&healed), Arc::clone(&damaged), stop)
+    });
+    if !blobs.policy.scrub_interval.is_zero() {
+        let scrubbed = Arc::clone(blobs);
+        tasks.supervise("blob-scrub", move |stop| blob_tasks::scrub(Arc::clone(&scrubbed), stop));
+    }
+}
+
+fn blob_policy(settings: &Settings) -> BlobPolicy {
+    BlobPolicy {
+        replicas: settings.blob_replicas as usize,
+        repair_after: settings.blob_repair_after.0,
+        repair_rate: settings.sync_bytes_per_second.0,
+        scrub_interval: settings.blob_scrub_interval.0,
+        scrub_rate: settings.blob_scrub_bytes_per_second.0,
     }
 }
 

@@ -49,7 +49,10 @@ async fn a_blob_is_written_read_listed_and_removed() {
         .await
         .expect("listed");
     let listed: serde_json::Value = listed.json().await.expect("json");
-    assert_eq!(listed["items"], serde_json::json!(["jobs/0190/part-0.0"]));
+    assert_eq!(
+        listed["items"],
+        serde_json::json!([{ "name": "jobs/0190/part-0.0", "bytes": 3_000_000 }])
+    );
 
     assert_eq!(
         cluster

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::NodeId;
+use blobs::BlobSettings;
 use cluster::ControlEngine;
 use control::raft::InitialMember;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,18 @@ pub struct Settings {
     pub max_stored_jobs: usize,
     /// Bytes of results of one namespace that are kept.
     pub max_stored_results: ByteSize,
+    /// Where blobs are kept: on the auxiliaries when empty, or `s3://BUCKET/PREFIX`; the same on all masters and workers.
+    pub blob_store: String,
+    /// S3: address of a store that is not Amazon's, as in `http://minio:9000`.
+    pub s3_endpoint: String,
+    /// S3: region; `us-east-1` when empty.
+    pub s3_region: String,
+    /// S3: key; when empty, what the environment or the machine gives (`AWS_ACCESS_KEY_ID`, a role).
+    pub s3_access_key_id: String,
+    /// S3: secret of the key.
+    pub s3_secret_access_key: Secret,
+    /// How long blobs that nothing names any more are kept.
+    pub blob_grace: HumanDuration,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: HumanDuration,
     /// How logs are written.
@@ -113,6 +126,12 @@ impl Default for Settings {
             max_running_jobs: 1_000,
             max_stored_jobs: 100_000,
             max_stored_results: ByteSize(100 << 30),
+            blob_store: String::new(),
+            s3_endpoint: String::new(),
+            s3_region: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: Secret::default(),
+            blob_grace: HumanDuration(Duration::from_secs(60 * 60)),
             worker_wait: HumanDuration(Duration::from_secs(60)),
             log_format: LogFormat::Text,
         }
@@ -128,6 +147,7 @@ impl settings::Settings for Settings {
             problems.push(error.to_string());
         }
         problems.extend(self.problems_of_raft());
+        problems.extend(self.blobs().problems());
         let mut refuse = |wrong: bool, sentence: &str| {
             if wrong {
                 problems.push(sentence.to_owned());
@@ -174,6 +194,17 @@ impl Settings {
     /// When the list is not one; [`settings::Settings::problems`] says so too.
     pub fn initial_cluster(&self) -> Result<Vec<InitialMember>, control::Error> {
         InitialMember::parse_list(&self.raft_initial_cluster.0.join(","))
+    }
+
+    /// Where blobs are kept.
+    pub(crate) fn blobs(&self) -> BlobSettings {
+        BlobSettings {
+            store: self.blob_store.clone(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            access_key_id: self.s3_access_key_id.clone(),
+            secret_access_key: self.s3_secret_access_key.expose().to_owned(),
+        }
     }
 
     fn problems_of_raft(&self) -> Vec<String> {

@@ -23,6 +23,8 @@ use transport::server::{Readiness, bind};
 use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
+use crate::app::collector::Collector;
+use crate::app::datasets::Datasets;
 use crate::app::events::Events;
 use crate::app::jobs::{Dependencies, Jobs, Quotas};
 use crate::app::kv::Kv;
@@ -57,11 +59,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(opened.engine, &registry));
     let view = Arc::new(View::new(Arc::clone(&store), &registry));
     let leadership = Arc::new(Leadership::new(Arc::clone(&store), candidate(&me), LEASE_TTL, &registry));
+    let blobs = blobs::open(&settings.blobs(), peers.clone(), Arc::clone(&view))?;
+    let collector = Collector::new(Arc::clone(&store), Arc::clone(&blobs), settings.blob_grace.0, &registry);
+    let datasets = Arc::new(Datasets::new(Arc::clone(&store), Arc::clone(&blobs)));
     let jobs = Jobs::new(Dependencies {
         store: Arc::clone(&store),
         leadership: leadership.subscribe(),
         view: Arc::clone(&view),
         peers: peers.clone(),
+        blobs,
         worker_wait: settings.worker_wait.0,
         result_ttl: settings.result_ttl.0,
         quotas: Quotas {
@@ -70,8 +76,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
             stored_jobs: settings.max_stored_jobs,
             stored_bytes: settings.max_stored_results.0,
         },
-        dataset_files: None,
-        dataset_output: None,
+        dataset_files: Arc::clone(&datasets) as _,
+        dataset_output: Arc::clone(&datasets) as _,
         registry: registry.clone(),
     });
     let frames = FrameClient::new(peers.clone());
@@ -83,6 +89,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         events: Events::new(auxiliaries.clone()),
         ring: Ring::new(Arc::clone(&store), auxiliaries.clone()),
         kv: Kv::new(Arc::clone(&store)),
+        datasets: Datasets::clone(&datasets),
         jobs,
         nodes: Nodes::new(auxiliaries.clone(), tasks.clone(), me.id.clone(), &settings, &me.address),
         auxiliaries,
@@ -117,6 +124,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         settings.health_check_interval.0,
         &registry,
     );
+    spawn_collector(&tasks, collector, &leadership);
     spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0);
     spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
     let known = Arc::clone(&view);
@@ -208,6 +216,14 @@ fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_in
             async move { backups.run(leading, backup_interval, stop).await }
         });
     }
+}
+
+fn spawn_collector(tasks: &Tasks, collector: Collector, leadership: &Leadership) {
+    let (collector, leading) = (Arc::new(collector), leadership.subscribe());
+    tasks.supervise("blob-collector", move |stop| {
+        let (collector, leading) = (Arc::clone(&collector), leading.clone());
+        async move { collector.run(leading, stop).await }
+    });
 }
 
 fn spawn_background(

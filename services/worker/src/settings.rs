@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api::NodeId;
+use blobs::BlobSettings;
 use cluster::{ControlEngine, Nowhere, Whereabouts};
 use query::{Remote, S3Settings};
 use serde::{Deserialize, Serialize};
@@ -55,14 +56,16 @@ pub struct Settings {
     pub allowed_hosts: List,
     /// Buckets that `s3://` tables may come from; none unless set.
     pub allowed_buckets: List,
-    /// Address of an S3-compatible service; Amazon's unless set.
-    pub s3_endpoint: Option<String>,
-    /// Region of the buckets.
-    pub s3_region: Option<String>,
-    /// Credentials for the buckets; without them, those that Amazon's tools find.
-    pub aws_access_key_id: Option<String>,
-    /// The secret of that key.
-    pub aws_secret_access_key: Secret,
+    /// Where blobs are kept: on the auxiliaries when empty, or `s3://BUCKET/PREFIX`; the same on all masters and workers.
+    pub blob_store: String,
+    /// S3: address of a store that is not Amazon's, as in `http://minio:9000`.
+    pub s3_endpoint: String,
+    /// S3: region; `us-east-1` when empty.
+    pub s3_region: String,
+    /// S3: key; when empty, what the environment or the machine gives (`AWS_ACCESS_KEY_ID`, a role).
+    pub s3_access_key_id: String,
+    /// S3: secret of the key.
+    pub s3_secret_access_key: Secret,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
     /// How logs are written.
@@ -89,10 +92,11 @@ impl Default for Settings {
             data_dirs: List::default(),
             allowed_hosts: List::default(),
             allowed_buckets: List::default(),
-            s3_endpoint: None,
-            s3_region: None,
-            aws_access_key_id: None,
-            aws_secret_access_key: Secret::default(),
+            blob_store: String::new(),
+            s3_endpoint: String::new(),
+            s3_region: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: Secret::default(),
             max_in_flight: 4096,
             log_format: LogFormat::Text,
         }
@@ -117,27 +121,35 @@ impl Settings {
         );
         refuse(!(1..=1024).contains(&self.worker_slots), "WORKER_SLOTS must be 1 to 1024");
         refuse(self.worker_memory.0 < LEAST_MEMORY, "WORKER_MEMORY must be at least 64MiB");
-        refuse(
-            self.aws_access_key_id.is_some() == self.aws_secret_access_key.expose().is_empty(),
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both or none",
-        );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        problems.extend(self.blobs().problems());
         problems
     }
 
     /// What of the network tables may come from.
     pub(crate) fn remote(&self) -> Remote {
-        let secret = self.aws_secret_access_key.expose();
-        let credentials = self.aws_access_key_id.clone().map(|id| (id, secret.to_owned()));
+        let set = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let secret = self.s3_secret_access_key.expose();
         Remote {
             hosts: self.allowed_hosts.0.clone(),
             buckets: self.allowed_buckets.0.clone(),
             s3: S3Settings {
-                endpoint: self.s3_endpoint.clone(),
-                region: self.s3_region.clone(),
-                credentials,
+                endpoint: set(&self.s3_endpoint),
+                region: set(&self.s3_region),
+                credentials: set(&self.s3_access_key_id).map(|id| (id, secret.to_owned())),
             },
             network: None,
+        }
+    }
+
+    /// Where blobs are kept.
+    pub(crate) fn blobs(&self) -> BlobSettings {
+        BlobSettings {
+            store: self.blob_store.clone(),
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+            access_key_id: self.s3_access_key_id.clone(),
+            secret_access_key: self.s3_secret_access_key.expose().to_owned(),
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
 
-use crate::app::{Compute, Dependencies, Keys, Worker};
+use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
 use crate::metrics::WorkerMetrics;
 use crate::{Error, Handle, Settings, http};
@@ -119,6 +119,8 @@ impl Foundation {
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
         let view = Arc::new(View::new(Arc::clone(&store), &registry));
+        let blobs = blobs::open(&settings.blobs(), peers.clone(), Arc::clone(&view));
+        let blobs = blobs.map_err(|error| Error::Settings(error.to_string()))?;
         let engine = Engine::try_new(EngineSettings {
             memory_bytes: usize::try_from(settings.worker_memory.0).unwrap_or(usize::MAX),
             spill_dir: settings.work_dir.join("spill"),
@@ -126,7 +128,7 @@ impl Foundation {
             data_dirs,
             remote: settings.remote(),
             kv: Some(Arc::new(Keys::new(Arc::clone(&store)))),
-            ..EngineSettings::default()
+            blobs: Some(blobs::as_object_store(Arc::new(InputBlobs::new(Arc::clone(&blobs))))),
         });
         let engine = engine.map_err(|source| Error::WorkDir {
             directory: settings.work_dir.clone(),
@@ -140,6 +142,7 @@ impl Foundation {
             shuffle,
             compute,
             peers,
+            blobs,
             view: Arc::clone(&view),
             metrics,
         });

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use api::member::{Layout, Member, Phase, RingRecord};
 use api::{BootId, Epoch, NodeId};
-use hash_ring::{Ring, hash_key};
+use hash_ring::{MAX_OWNERS, Ring, hash_key};
 
 use super::nodes::{NodeIndex, Nodes};
 use super::placement::{replicas_of, ring_of};
@@ -274,6 +274,20 @@ impl Routing {
     pub fn owner(&self, namespace: &str, key: &str) -> Option<&Owner> {
         let owners = self.current.as_ref()?.owners(hash_key(namespace, key), false);
         self.node(*owners.first()?)
+    }
+
+    /// The members that can be called and are not lost: the owners of the key first, in order, then all others. For what is
+    /// written to so many of the first ones, and may be left at any of the others for a while.
+    #[must_use]
+    pub fn candidates(&self, namespace: &str, key: &str) -> Vec<&Owner> {
+        let Some(current) = &self.current else {
+            return Vec::new();
+        };
+        let owners = current.ring.owners(hash_key(namespace, key), MAX_OWNERS);
+        let others = (0..current.nodes.len()).filter(|index| !owners.iter().any(|owner| *owner as usize == *index));
+        let all = owners.iter().map(|owner| *owner as usize).chain(others);
+        let alive = all.filter(|index| !current.lost[*index]);
+        alive.filter_map(|index| self.node(current.nodes[index])).collect()
     }
 
     /// All members with the part of all keys each is the primary of.

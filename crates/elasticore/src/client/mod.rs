@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) use answer::Answer;
 pub(crate) use endpoint::{DEFAULT as DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use error::Error;
-pub(crate) use request::{Request, segment};
+pub(crate) use request::{Request, Upload, segment};
+use tokio::time::error::Elapsed;
 
 use crate::args::GlobalArgs;
 
@@ -89,7 +90,7 @@ impl Client {
     async fn attempt(&self, endpoint: &Endpoint, url: &str, request: &Request) -> Result<Answer, Error> {
         self.say(|| format!("> {} {url}", request.method()));
         let started = Instant::now();
-        let sent = tokio::time::timeout(self.timeout, request.build(&self.http, url).send()).await;
+        let sent = self.exchange(url, request).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => {
@@ -118,6 +119,31 @@ impl Client {
             format!("< {} in {:?}, X-Request-Id: {id}", answer.status(), started.elapsed())
         });
         Ok(answer)
+    }
+
+    /// Sends a request and waits for the head of the answer: for as long as the timeout, or, while a file is sent, until nothing of it was
+    /// taken for so long.
+    async fn exchange(&self, url: &str, request: &Request) -> Result<reqwest::Result<reqwest::Response>, Elapsed> {
+        let Some(upload) = request.upload() else {
+            return tokio::time::timeout(self.timeout, request.build(&self.http, url).send()).await;
+        };
+        let patient = reqwest::Client::builder()
+            .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build();
+        let mut sending = match patient {
+            Ok(http) => Box::pin(request.build(&http, url).send()),
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            let before = upload.sent();
+            match tokio::time::timeout(self.timeout, &mut sending).await {
+                Err(_) if upload.sent() > before => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn say(&self, text: impl FnOnce() -> String) {

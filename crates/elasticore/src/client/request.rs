@@ -1,12 +1,20 @@
 //! Requests, before they are sent.
 
-use bytes::Bytes;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use tokio::io::AsyncReadExt;
 
 use super::Endpoint;
 
+/// Bytes of a file read at once.
+const PIECE: usize = 256 * 1024;
 /// All but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -22,7 +30,67 @@ pub(crate) struct Request {
     path: String,
     query: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, String)>,
-    body: Option<Bytes>,
+    body: Body,
+}
+
+/// What is sent along.
+#[derive(Debug, Clone)]
+enum Body {
+    Nothing,
+    Bytes(Bytes),
+    File(Upload),
+}
+
+/// A file on its way, and how much of it has gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Upload {
+    path: PathBuf,
+    bytes: u64,
+    sent: Arc<AtomicU64>,
+}
+
+impl Upload {
+    /// Of this file.
+    ///
+    /// # Errors
+    /// When it cannot be found.
+    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            bytes: std::fs::metadata(path)?.len(),
+            sent: Arc::default(),
+        })
+    }
+
+    /// Its size.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How much of it has been taken.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// From its beginning.
+    fn body(&self) -> reqwest::Body {
+        let (path, sent) = (self.path.clone(), Arc::clone(&self.sent));
+        sent.store(0, Ordering::Relaxed);
+        let pieces = futures::stream::once(async move { tokio::fs::File::open(path).await })
+            .map_ok(|file| futures::stream::try_unfold(file, read))
+            .try_flatten()
+            .inspect_ok(move |piece: &Bytes| {
+                sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            });
+        reqwest::Body::wrap_stream(pieces)
+    }
+}
+
+/// The next piece of a file.
+async fn read(mut file: tokio::fs::File) -> std::io::Result<Option<(Bytes, tokio::fs::File)>> {
+    let mut piece = BytesMut::with_capacity(PIECE);
+    let read = file.read_buf(&mut piece).await?;
+    Ok((read > 0).then(|| (piece.freeze(), file)))
 }
 
 impl Request {
@@ -32,7 +100,7 @@ impl Request {
             path: path.into(),
             query: Vec::new(),
             headers: Vec::new(),
-            body: None,
+            body: Body::Nothing,
         }
     }
 
@@ -70,8 +138,22 @@ impl Request {
 
     /// Sends raw bytes.
     pub(crate) fn body(mut self, bytes: Bytes) -> Self {
-        self.body = Some(bytes);
+        self.body = Body::Bytes(bytes);
         self
+    }
+
+    /// Sends a file, which may take as long as it is large.
+    pub(crate) fn file(mut self, file: Upload) -> Self {
+        self.body = Body::File(file);
+        self
+    }
+
+    /// Whether it is bounded by the progress of what is sent.
+    pub(super) const fn upload(&self) -> Option<&Upload> {
+        match &self.body {
+            Body::File(upload) => Some(upload),
+            _ => None,
+        }
     }
 
     /// Sends JSON.
@@ -105,8 +187,9 @@ impl Request {
             builder = builder.header(*name, value);
         }
         match &self.body {
-            Some(body) => builder.body(body.clone()),
-            None => builder,
+            Body::Nothing => builder,
+            Body::Bytes(body) => builder.body(body.clone()),
+            Body::File(file) => builder.header(CONTENT_LENGTH, file.bytes).body(file.body()),
         }
     }
 }

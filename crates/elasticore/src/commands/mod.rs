@@ -4,6 +4,7 @@ mod backup;
 mod cache;
 mod cluster;
 mod completions;
+mod datasets;
 mod jobs;
 mod kv;
 pub(crate) mod nodes;
@@ -15,6 +16,7 @@ pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
 pub(crate) use cluster::ClusterCommand;
 pub(crate) use completions::CompletionsArgs;
+pub(crate) use datasets::DatasetsCommand;
 pub(crate) use jobs::JobsCommand;
 pub(crate) use kv::KvCommand;
 pub(crate) use nodes::NodesArgs;
@@ -33,6 +35,7 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Kv(command) => kv::run(command, &client, output).await,
         Command::Jobs(command) => jobs::run(command, &client, output).await,
         Command::Cluster(command) => cluster::run(command, &client, output).await,
+        Command::Datasets(command) => datasets::run(command, &client, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, &client, output).await,
         Command::Backup(command) => backup::run(command, &client, output).await,
         Command::Restore(arguments) => backup::restore(arguments, &client, output).await,

@@ -7,6 +7,7 @@
 mod backup;
 mod cache;
 mod cluster;
+mod datasets;
 mod fake;
 mod general;
 mod jobs;

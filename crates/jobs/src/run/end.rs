@@ -46,7 +46,8 @@ impl Run {
             );
             return self.fail(Problem::new(ErrorCode::TooLarge, detail), now);
         }
-        let locations: Vec<_> = parts.iter().map(PartLocation::of).collect();
+        let locations = parts.iter().zip(&rows).map(|(part, rows)| PartLocation::of(part, *rows));
+        let locations: Vec<_> = locations.collect();
         self.record.result = Some(ResultInfo {
             rows: rows.iter().sum(),
             bytes: locations.iter().map(PartLocation::bytes).sum(),

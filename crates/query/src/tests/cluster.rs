@@ -73,7 +73,7 @@ impl Cluster {
             sql: sql.to_owned(),
             tables: tables.chain(self.planned.clone()).collect(),
             target_partitions,
-            now_ms: 0,
+            now_ms: NOW_MS,
         }
     }
 
@@ -87,16 +87,6 @@ impl Cluster {
     /// Plans a query in a given shape.
     pub(super) async fn plan_shaped(&self, sql: &str, shape: Shape) -> Result<StageGraph, crate::Error> {
         self.engine.plan_shaped(self.request(sql, 0), shape).await
-    }
-
-    pub(super) fn request(&self, sql: &str, partitions: u32) -> PlanRequest {
-        let tables = self.tables.iter().map(|(name, spec)| (name.clone(), spec.clone().into()));
-        PlanRequest {
-            sql: sql.to_owned(),
-            tables: tables.collect(),
-            target_partitions: partitions,
-            now_ms: NOW_MS,
-        }
     }
 
     /// Plans and runs a query and returns its rows.

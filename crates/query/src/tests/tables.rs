@@ -11,7 +11,6 @@ use datafusion::datasource::file_format::file_compression_type::FileCompressionT
 use datafusion::object_store::memory::InMemory;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 use futures::{StreamExt, TryStreamExt, stream};
-use url::Url;
 
 use super::cluster::{Cluster, rows, sorted_rows};
 use super::data::table;
@@ -348,7 +347,7 @@ async fn datasets_are_read_from_the_store_that_the_engine_was_given() {
         spill_dir: cluster.dir.path().join("spill"),
         spill_limit_bytes: 1 << 30,
         data_dirs: DataDirs::try_new([cluster.dir.path().join("data")]).unwrap(),
-        stores: vec![(Url::parse("blob:///").unwrap(), Arc::clone(&blobs))],
+        blobs: Some(Arc::clone(&blobs)),
         ..EngineSettings::default()
     })
     .unwrap();

@@ -39,6 +39,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no room; nothing was stored.
+    #[error("no space for blobs: {0}")]
+    NoSpace(String),
     /// Another process uses the directory.
     #[error("{} is in use by another process; give each node a BLOB_DIR of its own", .0.display())]
     InUse(PathBuf),

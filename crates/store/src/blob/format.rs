@@ -34,6 +34,14 @@ impl Trailer {
         self.crc32c = crc32c::crc32c_combine(self.crc32c, checksum, block.len());
     }
 
+    /// Takes note of the last block, which may be empty, and gives the bytes after the content.
+    pub(super) fn encode_after(&mut self, last: &[u8]) -> Vec<u8> {
+        if !last.is_empty() {
+            self.push(last);
+        }
+        self.encode()
+    }
+
     /// The bytes after the content.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.blocks.len() * 4 + FOOTER);
@@ -44,6 +52,12 @@ impl Trailer {
         bytes.extend_from_slice(&self.crc32c.to_le_bytes());
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         bytes
+    }
+
+    /// Bytes of content in a whole file of `file_len` bytes, without reading it.
+    pub(super) fn content_len(file_len: u64) -> u64 {
+        let rest = file_len.saturating_sub(FOOTER as u64);
+        rest - 4 * rest.div_ceil(BLOCK as u64 + 4)
     }
 
     /// Reads the footer of a file of `file_len` bytes: length and checksum of the content, and how many bytes there are
@@ -110,6 +124,25 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(read(&damaged).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_the_content_follows_from_that_of_the_file() {
+        let block = BLOCK as u64;
+        for len in [
+            0,
+            1,
+            block - 1,
+            block,
+            block + 1,
+            2 * block,
+            7 * block + 5,
+            4000 * block,
+            4000 * block + 1,
+        ] {
+            let file_len = len + 4 * len.div_ceil(block) + FOOTER as u64;
+            assert_eq!(Trailer::content_len(file_len), len);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Names of blobs, and the files they stand for.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ pub const MAX_NAME_BYTES: usize = 200;
 /// Stands for '/' in file names; not allowed in names.
 const SEPARATOR: &str = "+";
 
-/// A name: segments of `[a-zA-Z0-9._-]` separated by '/', none of them `.` or `..`, at most [`MAX_NAME_BYTES`] in all.
+/// A name: segments of `[a-zA-Z0-9._=-]` separated by '/', none of them `.` or `..`, at most [`MAX_NAME_BYTES`] in all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobName(String);
 
@@ -28,9 +29,9 @@ impl BlobName {
             "it is longer than 200 bytes"
         } else if !name
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'))
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-' | b'/'))
         {
-            "use letters, digits, '.', '_' and '-', with '/' between segments"
+            "use letters, digits, '.', '_', '=' and '-', with '/' between segments"
         } else if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             "a segment is empty, '.' or '..'"
         } else {
@@ -53,6 +54,12 @@ impl BlobName {
     /// The blob a file stands for; none when the file is not ours.
     pub(super) fn from_file_name(name: &str) -> Option<Self> {
         Self::try_new(name.replace(SEPARATOR, "/")).ok()
+    }
+}
+
+impl Borrow<str> for BlobName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -86,7 +93,14 @@ mod tests {
 
     #[test]
     fn file_names_and_names_are_one_to_one() {
-        for name in ["a", "a/b", "jobs/0190/2/..x/part-0.arrow", ".hidden", "A_b-c.9"] {
+        for name in [
+            "a",
+            "a/b",
+            "jobs/0190/2/..x/part-0.arrow",
+            ".hidden",
+            "A_b-c.9",
+            "year=2026/x",
+        ] {
             let parsed = BlobName::try_new(name).expect("valid");
             assert!(!parsed.file_name().contains('/'));
             assert_eq!(BlobName::from_file_name(&parsed.file_name()), Some(parsed));

@@ -1,6 +1,7 @@
 //! Reading a blob: every block is verified before it is handed out.
 
 use std::io::SeekFrom;
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,8 @@ pub struct BlobReader {
     name: BlobName,
     file: File,
     trailer: Trailer,
+    /// The block that the file stands before.
+    next: usize,
 }
 
 impl BlobReader {
@@ -52,6 +55,7 @@ impl BlobReader {
             name: name.clone(),
             file,
             trailer,
+            next: 0,
         })
     }
 
@@ -67,19 +71,42 @@ impl BlobReader {
 
     /// The content, in verified blocks; ends with the first error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-        stream::try_unfold((self, 0usize), |(mut reader, index)| async move {
-            let Some(block) = reader.read_block(index).await? else {
+        let whole = 0..self.trailer.len;
+        self.into_range(whole)
+    }
+
+    /// A part of the content; what lies behind its end is left out. Each block is verified whole.
+    pub fn into_range(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+        let end = range.end.min(self.trailer.len);
+        stream::try_unfold((self, range.start), move |(mut reader, at)| async move {
+            if at >= end {
+                return Ok(None);
+            }
+            // A file has fewer blocks than there are addresses.
+            let index = (at / BLOCK as u64) as usize;
+            let Some(mut block) = reader.read_block(index).await? else {
                 return Ok(None);
             };
-            Ok(Some((block, (reader, index + 1))))
+            let first = index as u64 * BLOCK as u64;
+            // Within a block, which is small.
+            block.truncate((end - first).min(BLOCK as u64) as usize);
+            let block = block.split_off((at - first) as usize);
+            Ok(Some((block, (reader, first + BLOCK as u64))))
         })
     }
 
-    /// The next block; they are read in order.
     async fn read_block(&mut self, index: usize) -> Result<Option<Bytes>, Error> {
         let Some(checksum) = self.trailer.blocks.get(index) else {
             return Ok(None);
         };
+        if index != self.next {
+            let place = SeekFrom::Start((index * BLOCK) as u64);
+            self.file.seek(place).await.map_err(|error| Error::Damaged {
+                name: self.name.clone(),
+                detail: format!("block {index} cannot be found: {error}"),
+            })?;
+        }
+        self.next = index + 1;
         let left = self.trailer.len - (index * BLOCK) as u64;
         let len = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
         let mut block = BytesMut::zeroed(len);

@@ -58,7 +58,7 @@ impl Service<Request> for Layered {
             id,
             asked: Some(Asked::new(method, path)),
         };
-        let timeout = self.layers.timeout(request.headers());
+        let timeout = self.layers.timeout(&request);
         self.layers.begin();
         let mut answering = Answering {
             layers: Arc::clone(&self.layers),

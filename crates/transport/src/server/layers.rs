@@ -8,7 +8,7 @@ use api::{ErrorCode, headers};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::routing::Route;
 use tower::layer::layer_fn;
 
@@ -18,6 +18,8 @@ use crate::ApiError;
 use crate::current::Current;
 
 const CLUSTER_TOKEN: HeaderName = HeaderName::from_static(headers::CLUSTER_TOKEN);
+/// For requests that are bounded otherwise.
+const FOREVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// What a listener allows.
@@ -29,6 +31,7 @@ pub struct Layers {
     max_in_flight: usize,
     in_flight: AtomicUsize,
     token: Option<Box<str>>,
+    unhurried: fn(&Method, &str) -> bool,
 }
 
 impl Layers {
@@ -43,7 +46,16 @@ impl Layers {
             max_in_flight,
             in_flight: AtomicUsize::new(0),
             token: None,
+            unhurried: |_, _| false,
         }
+    }
+
+    /// Requests, by method and path, that take as long as their bodies do. They have to end by themselves when nothing comes any
+    /// more.
+    #[must_use]
+    pub fn unhurried(mut self, which: fn(&Method, &str) -> bool) -> Self {
+        self.unhurried = which;
+        self
     }
 
     /// Makes it a private listener: `/internal` wants the cluster token.
@@ -99,8 +111,11 @@ impl Layers {
     }
 
     /// The *deadline*, counted from the request's headers.
-    pub(super) fn timeout(&self, headers: &HeaderMap) -> Duration {
-        self.timeout + asked_wait(headers)
+    pub(super) fn timeout(&self, request: &Request) -> Duration {
+        if (self.unhurried)(request.method(), request.uri().path()) {
+            return FOREVER;
+        }
+        self.timeout + asked_wait(request.headers())
     }
 
     pub(super) fn begin(&self) {

@@ -1,6 +1,7 @@
 //! What an auxiliary does, without requests and status codes.
 
 pub(crate) mod backups;
+pub(crate) mod blobs;
 mod frames;
 
 use std::sync::Arc;
@@ -9,11 +10,9 @@ use api::BootId;
 use api::cache::NodeStatus;
 use cache::owner::Owner;
 use cluster::Reach;
-use prometheus::{IntCounterVec, Registry};
-use store::blob::BlobStore;
-use telemetry::Metrics;
 
 use backups::Backups;
+use blobs::Blobs;
 pub(crate) use frames::{Frames, refusal};
 
 /// Everything handlers work on.
@@ -22,16 +21,9 @@ pub(crate) struct App {
     pub(crate) owner: Arc<Owner>,
     pub(crate) backups: Arc<Backups>,
     pub(crate) reach: Arc<Reach>,
-    pub(crate) blobs: BlobStore,
+    pub(crate) blobs: Arc<Blobs>,
     pub(crate) boot_id: BootId,
     pub(crate) stop: lifecycle::CancellationToken,
-    pub(crate) blob_operations: IntCounterVec,
-}
-
-/// Counts operations on blobs.
-pub(crate) fn blob_operations(registry: &Registry) -> IntCounterVec {
-    let help = "Operations on blobs, by how they began to be answered.";
-    Metrics::new(registry).counters("blob_operations_total", help, &["operation", "result"])
 }
 
 impl App {

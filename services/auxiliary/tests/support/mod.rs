@@ -21,6 +21,29 @@ use transport::peer::{Method, PeerClient, PeerError, PeerPolicy, PeerResponse};
 
 pub(crate) const TOKEN: &str = "secret";
 
+/// An auxiliary on threads of its own, which all end at once: a kill, but for what the disk would forget.
+pub(crate) struct Mortal {
+    pub(crate) id: String,
+    pub(crate) address: String,
+    pub(crate) registry: telemetry::Registry,
+    runtime: Option<tokio::runtime::Runtime>,
+    _handle: Handle,
+}
+
+impl Mortal {
+    pub(crate) fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 pub(crate) struct Cluster {
     pub(crate) directory: TempDir,
     pub(crate) store: Arc<dyn ControlStore>,
@@ -31,7 +54,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// With one copy of each entry of the cache.
     pub(crate) async fn start() -> Self {
+        Self::with_replicas(1).await
+    }
+
+    pub(crate) async fn with_replicas(replicas: u32) -> Self {
         let directory = TempDir::new().expect("scratch directory");
         let store = RaftStore::open(RaftOptions::new(directory.path().join("raft"), "m1"))
             .await
@@ -49,7 +77,7 @@ impl Cluster {
         let leadership = Arc::new(Leadership::new(Arc::clone(&store), me, LEASE_TTL, &registry));
         let policy = RingPolicy {
             virtual_nodes: 64,
-            replicas: 1,
+            replicas,
         };
         let interval = Duration::from_millis(100);
         let keeper = RingKeeper::new(
@@ -97,11 +125,36 @@ impl Cluster {
 
     /// Starts an auxiliary and waits until it is in the ring.
     pub(crate) async fn auxiliary(&self, name: &str) -> Handle {
-        let handle = auxiliary::start_with(self.settings(name), Arc::clone(&self.store))
-            .await
-            .expect("start");
-        self.in_ring(name, true).await;
+        self.auxiliary_with(self.settings(name)).await
+    }
+
+    /// Starts an auxiliary with settings of its own and waits until it is in the ring.
+    pub(crate) async fn auxiliary_with(&self, settings: Settings) -> Handle {
+        let name = settings.node_id.clone();
+        let handle = auxiliary::start_with(settings, Arc::clone(&self.store)).await.expect("start");
+        self.in_ring(&name, true).await;
         handle
+    }
+
+    /// Starts an auxiliary that can be killed.
+    pub(crate) async fn mortal(&self, settings: Settings) -> Mortal {
+        let name = settings.node_id.clone();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        let store = Arc::clone(&self.store);
+        let handle = runtime.spawn(async move { auxiliary::start_with(settings, store).await.expect("start") });
+        let handle = handle.await.expect("no panic");
+        self.in_ring(&name, true).await;
+        Mortal {
+            id: handle.id().to_string(),
+            address: handle.address().to_string(),
+            registry: handle.registry().clone(),
+            runtime: Some(runtime),
+            _handle: handle,
+        }
     }
 
     /// Waits until the ring is stable with a node in it, or without; the epoch then.

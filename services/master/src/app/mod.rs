@@ -3,6 +3,8 @@
 pub mod auxiliaries;
 pub mod backups;
 pub mod cluster;
+pub mod collector;
+pub mod datasets;
 pub mod events;
 pub mod jobs;
 pub mod kv;
@@ -38,6 +40,8 @@ pub struct App {
     pub cluster: cluster::Cluster,
     /// The key-value store.
     pub kv: kv::Kv,
+    /// Datasets.
+    pub datasets: datasets::Datasets,
     /// Jobs.
     pub jobs: jobs::Jobs,
     /// Members, ring and leader, as this master sees them.

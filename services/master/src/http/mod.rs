@@ -9,6 +9,7 @@ mod cache_prefix;
 mod cache_query;
 mod cluster;
 mod cluster_snapshot;
+mod datasets;
 mod events;
 mod internal_cluster;
 mod internal_jobs;
@@ -25,6 +26,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use datasets::is_unhurried;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    AppState, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, events, internal_cluster,
-    internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
+    AppState, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, datasets, events,
+    internal_cluster, internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
 };
 
 /// The document the handlers are collected into.
@@ -22,6 +22,7 @@ use super::{
         (name = "cache", description = "Available and convergent; entries live on the auxiliaries."),
         (name = "kv", description = "Linearizable and durable; keys live in the control store."),
         (name = "jobs", description = "SQL over files, run by the workers."),
+        (name = "datasets", description = "Files that are queried as tables; kept as blobs, with copies."),
         (name = "operations", description = "Nodes, ring, membership, backups.")
     )
 )]
@@ -29,7 +30,7 @@ struct Document;
 
 /// What clients may ask.
 pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(cache::routes())
         .merge(cache_query::routes())
         .merge(cache_batch::routes())
@@ -39,6 +40,7 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(kv::routes())
         .merge(kv_txn::routes())
         .merge(kv_watch::routes())
+        .merge(datasets::routes())
         .merge(jobs::routes())
         .merge(nodes::routes())
         .merge(cluster::routes())
@@ -46,6 +48,12 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(ring::routes())
         .merge(backups::routes())
         .split_for_parts();
+    // Paths with slashes are a matter of routing; a document knows only parameters.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
     let document = Arc::new(document);
     router
         .merge(cache_query::without_slash())

@@ -65,7 +65,8 @@ impl Doors {
     /// From now on the public listener answers these.
     pub(super) fn set_public(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), self.request_timeout, MAX_BODY_BYTES, self.max_in_flight);
-        self.public.replace(layers.around(router));
+        self.public
+            .replace(layers.unhurried(crate::http::is_unhurried).around(router));
     }
 
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.

@@ -3,6 +3,7 @@
 mod compute;
 mod execute;
 mod fetch;
+mod input;
 mod keys;
 mod leader;
 mod plans;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use api::JobId;
 use api::member::Member;
 use api::task::{Outcome, PollResponse, TaskId, WorkId};
+use blobs::BlobStore;
 use cluster::View;
 use futures::{Stream, StreamExt};
 use query::{Engine, ShuffleDir, ShufflePart, ShuffleSource};
@@ -24,6 +26,7 @@ use transport::peer::PeerClient;
 pub(crate) use compute::Compute;
 use execute::Executor;
 use fetch::Shuffle;
+pub(crate) use input::InputBlobs;
 pub(crate) use keys::Keys;
 use leader::{LeaderClient, Load};
 use plans::Plans;
@@ -40,6 +43,7 @@ pub(crate) struct Dependencies {
     pub(crate) shuffle: ShuffleDir,
     pub(crate) compute: Compute,
     pub(crate) peers: PeerClient,
+    pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) view: Arc<View>,
     pub(crate) metrics: WorkerMetrics,
 }
@@ -63,10 +67,11 @@ impl Worker {
             shuffle,
             compute,
             peers,
+            blobs,
             view,
             metrics,
         } = parts;
-        let results = Results::new(peers.clone(), Arc::clone(&view));
+        let results = Results::new(blobs);
         let source = Shuffle::new(
             me.address.clone(),
             shuffle.clone(),

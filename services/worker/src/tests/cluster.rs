@@ -296,9 +296,10 @@ async fn stage(State(script): State<Arc<Script>>, Path(id): Path<(JobId, u32)>) 
     script.plans.lock().get(&id).cloned().unwrap_or_default()
 }
 
-async fn blob(State(script): State<Arc<Script>>, Path(name): Path<String>, body: Bytes) -> &'static str {
+async fn blob(State(script): State<Arc<Script>>, Path(name): Path<String>, body: Bytes) -> Json<serde_json::Value> {
+    let held = serde_json::json!({ "name": name, "bytes": body.len(), "crc32c": 0 });
     script.blobs.lock().insert(name, body);
-    "stored"
+    Json(held)
 }
 
 /// Writes who leads and who is in the ring.

@@ -21,10 +21,10 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    pub(crate) fn new(dirs: DataDirs, given: Vec<(Url, Arc<dyn ObjectStore>)>, remote: Arc<Remote>) -> Self {
+    pub(crate) fn new(dirs: DataDirs, blobs: Option<Arc<dyn ObjectStore>>, remote: Arc<Remote>) -> Self {
         let files: Arc<dyn ObjectStore> = Arc::new(ConfinedFiles::new(dirs));
         let mut known = HashMap::from([("file://".to_owned(), files)]);
-        known.extend(given.into_iter().map(|(url, store)| (key(&url), store)));
+        known.extend(blobs.map(|blobs| ("blob://".to_owned(), blobs)));
         Self {
             known: Mutex::new(known),
             remote,

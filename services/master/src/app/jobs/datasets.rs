@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use api::JobId;
 use api::job::{Column, OutputSpec};
-use api::task::PlanFile;
+use api::task::PlanTable;
 use async_trait::async_trait;
 use control::{Compare, Op};
 use jobs::PartLocation;
@@ -14,11 +14,11 @@ use super::Error;
 /// Datasets as tables of queries.
 #[async_trait]
 pub trait DatasetFiles: Debug + Send + Sync {
-    /// The files of a dataset as its manifest names them now.
+    /// Tells a table the files of a dataset as its manifest names them now, and how to read them, where the user has not.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no such dataset, with what to do; transient ones are tried again.
-    async fn plan_files(&self, namespace: &str, name: &str) -> Result<Vec<PlanFile>, Error>;
+    async fn fill(&self, namespace: &str, name: &str, table: &mut PlanTable) -> Result<(), Error>;
 }
 
 /// Datasets as what jobs write.
@@ -49,8 +49,6 @@ pub struct Written<'a> {
     pub output: &'a OutputSpec,
     /// The Parquet files.
     pub parts: &'a [PartLocation],
-    /// Rows in all of them.
-    pub rows: u64,
     /// Columns of each.
     pub columns: &'a [Column],
 }

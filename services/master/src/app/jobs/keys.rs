@@ -3,7 +3,7 @@
 use api::JobId;
 
 /// Prefix of all records.
-pub(super) const RECORDS: &str = "jobs/records/";
+pub(in crate::app) const RECORDS: &str = "jobs/records/";
 
 /// A job's record: value [`jobs::JobRecord`] as JSON.
 pub(super) fn record(job: JobId) -> String {

@@ -29,6 +29,7 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::blobs::BlobStore;
 use cluster::{LeaderState, View};
 use control::ControlStore;
 use telemetry::Registry;
@@ -38,6 +39,7 @@ use transport::peer::PeerClient;
 pub use datasets::{Commit, DatasetFiles, DatasetOutput, Written};
 pub use error::Error;
 pub use follow::Follower;
+pub(in crate::app) use keys::RECORDS;
 pub use orders::Submission;
 pub use plans::plan_view;
 pub use quotas::Quotas;
@@ -55,20 +57,22 @@ pub struct Dependencies {
     pub store: Arc<dyn ControlStore>,
     /// Whether this master leads, and who does.
     pub leadership: watch::Receiver<LeaderState>,
-    /// Members and ring: where the blobs of large results are.
+    /// Members: the workers that are there.
     pub view: Arc<View>,
-    /// For the leader and the holders of blobs.
+    /// For the leader.
     pub peers: PeerClient,
+    /// Where large results are.
+    pub blobs: Arc<dyn BlobStore>,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: Duration,
     /// How long ended jobs and their results are kept, unless they say.
     pub result_ttl: Duration,
     /// What one namespace may have.
     pub quotas: Quotas,
-    /// Datasets as tables, where there is a data store.
-    pub dataset_files: Option<Arc<dyn DatasetFiles>>,
-    /// Datasets as what jobs write, where there is a data store.
-    pub dataset_output: Option<Arc<dyn DatasetOutput>>,
+    /// Datasets as tables.
+    pub dataset_files: Arc<dyn DatasetFiles>,
+    /// Datasets as what jobs write.
+    pub dataset_output: Arc<dyn DatasetOutput>,
     /// Where the figures are registered.
     pub registry: Registry,
 }
@@ -85,11 +89,12 @@ struct Inner {
     leadership: watch::Receiver<LeaderState>,
     view: Arc<View>,
     peers: PeerClient,
+    blobs: Arc<dyn BlobStore>,
     worker_wait: Duration,
     result_ttl: Duration,
     quotas: Quotas,
-    dataset_files: Option<Arc<dyn DatasetFiles>>,
-    dataset_output: Option<Arc<dyn DatasetOutput>>,
+    dataset_files: Arc<dyn DatasetFiles>,
+    dataset_output: Arc<dyn DatasetOutput>,
     metrics: JobMetrics,
     /// The running scheduler, while this master leads.
     seat: watch::Sender<Option<Seat>>,
@@ -104,6 +109,7 @@ impl Jobs {
             leadership,
             view,
             peers,
+            blobs,
             worker_wait,
             result_ttl,
             quotas,
@@ -119,6 +125,7 @@ impl Jobs {
                 leadership,
                 view,
                 peers,
+                blobs,
                 worker_wait,
                 result_ttl,
                 quotas,

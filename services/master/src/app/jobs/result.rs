@@ -9,7 +9,7 @@ use jobs::{JobRecord, PartLocation};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::{Error, Jobs, keys};
+use super::{Error, Jobs, blobs, keys};
 
 /// Largest result whose rows are put into the answer of a submission that waits, bytes as stored.
 pub const MAX_ROWS_BYTES: u64 = 64 * 1024;
@@ -93,7 +93,12 @@ impl Jobs {
                 PartLocation::Blob { name, .. } => {
                     let mut chunks = std::pin::pin!(self.open_blob(record.id, part, name).await?);
                     while let Some(chunk) = chunks.next().await {
-                        if !give(send, converter.feed(chunk?)?).await {
+                        if !give(
+                            send,
+                            converter.feed(chunk.map_err(|error| blobs::lost(record.id, part, error))?)?,
+                        )
+                        .await
+                        {
                             return Ok(());
                         }
                     }

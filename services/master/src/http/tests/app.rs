@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::NodeId;
+use blobs::Replicated;
 use cache::front::{Cache, Options};
 use cache::net::ViewRings;
 use cache::{Clock, Peers};
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::cluster::Cluster;
+use crate::app::datasets::Datasets;
 use crate::app::events::Events;
 use crate::app::jobs::{DatasetFiles, DatasetOutput, Dependencies, Jobs, Quotas};
 use crate::app::kv::Kv;
@@ -26,10 +28,10 @@ use crate::app::namespaces::Namespaces;
 use crate::app::nodes::Nodes;
 use crate::app::ring::Ring;
 
-/// A data store as tests have it.
-pub(in crate::http) trait Datasets: DatasetFiles + DatasetOutput {}
+/// Datasets as a test plays them.
+pub(in crate::http) trait JobDatasets: DatasetFiles + DatasetOutput {}
 
-impl<T: DatasetFiles + DatasetOutput> Datasets for T {}
+impl<T: DatasetFiles + DatasetOutput> JobDatasets for T {}
 
 /// What differs between tests.
 pub(in crate::http) struct Parts {
@@ -46,7 +48,8 @@ pub(in crate::http) struct Parts {
     pub(in crate::http) registry: Registry,
     pub(in crate::http) result_ttl: Duration,
     pub(in crate::http) quotas: Quotas,
-    pub(in crate::http) datasets: Option<Arc<dyn Datasets>>,
+    /// Datasets as jobs see them, if they are not the real ones.
+    pub(in crate::http) datasets: Option<Arc<dyn JobDatasets>>,
 }
 
 /// Wired as `start` does it.
@@ -73,7 +76,11 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
         deadline: Duration::from_secs(1),
         ..Options::default()
     };
+    let blobs = Arc::new(Replicated::new(peers.clone(), Arc::clone(&view)));
+    let real = Datasets::new(Arc::clone(&store), Arc::<Replicated>::clone(&blobs));
+    let datasets = datasets.unwrap_or_else(|| Arc::new(real.clone()));
     Arc::new(App {
+        datasets: real,
         cache: Cache::new(cache_peers, rings, Clock::default(), options, &registry),
         backups: Backups::new(auxiliaries.clone()),
         namespaces: Namespaces::new(Arc::clone(&store), auxiliaries.clone()),
@@ -86,11 +93,12 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
             leadership,
             view,
             peers,
+            blobs,
             worker_wait: Duration::from_secs(60),
             result_ttl,
             quotas,
-            dataset_files: datasets.clone().map(|all| all as Arc<dyn DatasetFiles>),
-            dataset_output: datasets.map(|all| all as Arc<dyn DatasetOutput>),
+            dataset_files: Arc::clone(&datasets) as Arc<dyn DatasetFiles>,
+            dataset_output: datasets,
             registry,
         }),
         nodes: Nodes::new(auxiliaries.clone(), tasks, name, &Settings::default(), &address),

@@ -17,5 +17,5 @@ mod ring;
 mod stack;
 mod support;
 
-pub(in crate::http) use app::{Datasets, Parts, app};
+pub(in crate::http) use app::{JobDatasets, Parts, app};
 pub(in crate::http) use support::{Answer, Store, eventually};

@@ -84,16 +84,13 @@ fn failure(error: &Error) -> TaskFailure {
 
 impl Jobs {
     async fn complete_plan(&self, context: &Context, tables: impl Iterator<Item = &mut PlanTable>) -> Result<(), Error> {
-        let absent = || Error::Invalid("datasets need the data store, and this cluster has none; use uri".to_owned());
         for table in tables {
-            if let Some(name) = &table.spec.dataset {
-                let files = self.inner.dataset_files.as_ref().ok_or_else(absent)?;
-                table.files = files.plan_files(&context.namespace, name).await?;
+            if let Some(name) = table.spec.dataset.clone() {
+                self.inner.dataset_files.fill(&context.namespace, &name, table).await?;
             }
         }
         if let Some(output) = &context.output {
-            let datasets = self.inner.dataset_output.as_ref().ok_or_else(absent)?;
-            datasets.check(&context.namespace, output).await?;
+            self.inner.dataset_output.check(&context.namespace, output).await?;
         }
         Ok(())
     }

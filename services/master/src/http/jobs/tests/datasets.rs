@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use api::job::OutputSpec;
-use api::task::{Assignment, PlanFile};
+use api::task::{Assignment, PlanFile, PlanTable};
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use control::{Compare, Consistency, Op};
+use jobs::PartLocation;
 use serde_json::json;
 
 use super::stack::{Master, Rules, Store, job};
@@ -19,15 +20,16 @@ struct OneDataset;
 
 #[async_trait]
 impl DatasetFiles for OneDataset {
-    async fn plan_files(&self, namespace: &str, name: &str) -> Result<Vec<PlanFile>, Error> {
+    async fn fill(&self, namespace: &str, name: &str, table: &mut PlanTable) -> Result<(), Error> {
         if name != "planets" {
             return Err(Error::Invalid(format!("there is no dataset {name}")));
         }
-        Ok(vec![PlanFile {
+        table.files = vec![PlanFile {
             path: "a.csv".to_owned(),
             blob: format!("datasets/{namespace}/planets/1/a.csv"),
             bytes: 7,
-        }])
+        }];
+        Ok(())
     }
 }
 
@@ -47,7 +49,8 @@ impl DatasetOutput for OneDataset {
         if written.output.dataset == "late" {
             return Err(Error::Conflict("the dataset late has come meanwhile".to_owned()));
         }
-        let value = format!("{} rows in {} files", written.rows, written.parts.len());
+        let rows: u64 = written.parts.iter().map(PartLocation::rows).sum();
+        let value = format!("{rows} rows in {} files", written.parts.len());
         Ok(Commit {
             compares: vec![Compare::Absent(key.clone())],
             then: vec![Op::Put {

@@ -20,7 +20,7 @@ use crate::app::cluster::Cluster;
 use crate::app::jobs::Quotas;
 use crate::http;
 pub(super) use crate::http::tests::{Answer, Store, eventually};
-use crate::http::tests::{Datasets, Parts, app};
+use crate::http::tests::{JobDatasets, Parts, app};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -28,7 +28,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Rules {
     pub(super) result_ttl: Duration,
     pub(super) quotas: Quotas,
-    pub(super) datasets: Option<Arc<dyn Datasets>>,
+    pub(super) datasets: Option<Arc<dyn JobDatasets>>,
 }
 
 impl Default for Rules {
