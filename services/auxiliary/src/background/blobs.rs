@@ -52,7 +52,12 @@ pub(crate) async fn repair(blobs: Arc<Blobs>, stop: CancellationToken) {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(next) => {}
             }
-            tokio::time::sleep(SETTLE).await;
+            // A node that comes and goes meanwhile is one that may come back.
+            let settled = Instant::now() + SETTLE;
+            while let Ok(Ok(())) = tokio::time::timeout_at(settled, changes.changed()).await {
+                let snapshot = Arc::clone(&changes.borrow_and_update());
+                roster.see(&snapshot, Instant::now(), patience);
+            }
         }
     };
     tokio::select! {

@@ -27,13 +27,16 @@ pub(crate) struct Mortal {
     pub(crate) address: String,
     pub(crate) registry: telemetry::Registry,
     runtime: Option<tokio::runtime::Runtime>,
-    _handle: Handle,
+    handle: Option<Handle>,
 }
 
 impl Mortal {
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+            // They hold the lock of its directories, which a process gives up with its life.
+            self.handle = None;
+            self.registry = telemetry::new_registry();
         }
     }
 }
@@ -153,7 +156,7 @@ impl Cluster {
             address: handle.address().to_string(),
             registry: handle.registry().clone(),
             runtime: Some(runtime),
-            _handle: handle,
+            handle: Some(handle),
         }
     }
 
