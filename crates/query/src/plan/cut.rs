@@ -26,7 +26,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitio
 use datafusion::prelude::SessionContext;
 
 use super::scalar::{self, Scope};
-use super::{StagePlan, deterministic, sides, windows};
+use super::{StagePlan, deterministic, near, sides, windows};
 use crate::shuffle::{Facts, ReadMode, ShuffleRead};
 
 /// The stages of a plan, producers before consumers. An error means that the plan cannot be cut, and why.
@@ -180,7 +180,7 @@ impl Cutter<'_> {
             inputs,
             deterministic: deterministic::is_deterministic(root),
             display: displayable(root.as_ref()).indent(false).to_string(),
-            blobs: Vec::new(),
+            blobs: near::blobs(root, partitions(executed)),
         });
         Ok(number)
     }

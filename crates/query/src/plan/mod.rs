@@ -5,6 +5,7 @@ mod cut;
 mod deterministic;
 mod dialect;
 mod explain;
+mod near;
 mod nesting;
 mod scalar;
 mod shape;

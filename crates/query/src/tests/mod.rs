@@ -18,5 +18,6 @@ mod refusals;
 mod remote;
 mod repeatable;
 mod statements;
+mod stores;
 mod tables;
 mod tpch;

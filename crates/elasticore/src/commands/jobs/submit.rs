@@ -27,8 +27,8 @@ pub(crate) struct SubmitArgs {
     /// Read the query from a file.
     #[arg(short = 'f', long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A table the query names: NAME=PATH-OR-URI[:FORMAT], format csv, parquet or ndjson, else by extension; repeatable.
-    #[arg(short = 't', long = "table", value_name = "NAME=PATH[:FORMAT]")]
+    /// A table the query names: NAME=PATH-OR-URI[:FORMAT], NAME=dataset:SALES or NAME=kv:PREFIX; the format is told from the extension unless given; repeatable.
+    #[arg(short = 't', long = "table", value_name = "NAME=PLACE[:FORMAT]")]
     tables: Vec<NamedTable>,
     /// Wait for the end and write the result.
     #[arg(short, long)]

@@ -1,4 +1,4 @@
-//! `-t name=path[:format]`: where a table's rows are, as people write it.
+//! `-t name=path[:format]`, `-t name=dataset:sales`, `-t name=kv:prefix`: where a table's rows are, as people write it.
 
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -18,6 +18,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'+')
     .remove(b',')
+    .remove(b'*')
     .remove(b'@')
     .remove(b':');
 
@@ -37,6 +38,8 @@ enum Location {
     Uri(String),
     /// A path on this machine.
     Path(PathBuf),
+    /// A dataset.
+    Dataset(String),
 }
 
 impl FromStr for NamedTable {
@@ -57,7 +60,9 @@ impl FromStr for NamedTable {
         if place.is_empty() {
             return Err(format!("the table {name} has no path; write {name}=path"));
         }
-        let location = if place.contains("://") {
+        let location = if let Some(dataset) = place.strip_prefix("dataset:") {
+            Location::Dataset(dataset.to_owned())
+        } else if place.contains("://") || place.starts_with("kv:") {
             Location::Uri(place.to_owned())
         } else {
             Location::Path(place.into())
@@ -90,12 +95,14 @@ impl NamedTable {
     /// # Errors
     /// When a path is not UTF-8.
     pub(super) fn spec(&self, directory: &Path) -> Result<TableSpec, UsageError> {
-        let uri = match &self.location {
-            Location::Uri(uri) => uri.clone(),
-            Location::Path(path) => file_uri(&directory.join(path))?,
+        let (uri, dataset) = match &self.location {
+            Location::Uri(uri) => (Some(uri.clone()), None),
+            Location::Path(path) => (Some(file_uri(&directory.join(path))?), None),
+            Location::Dataset(dataset) => (None, Some(dataset.clone())),
         };
         Ok(TableSpec {
-            uri: Some(uri),
+            uri,
+            dataset,
             format: self.format,
             ..TableSpec::default()
         })
@@ -138,6 +145,14 @@ mod tests {
         assert_eq!(spec("t=/abs/dir/"), ("file:///abs/dir/".to_owned(), None));
         assert_eq!(spec("t=../../../../etc/x.csv"), ("file:///etc/x.csv".to_owned(), None));
         assert_eq!(spec("t=é#?.csv"), ("file:///srv/here/%C3%A9%23%3F.csv".to_owned(), None));
+    }
+
+    #[test]
+    fn datasets_and_keys_are_no_paths() {
+        let spec = |text: &str| text.parse::<NamedTable>().unwrap().spec(Path::new("/srv")).unwrap();
+        assert_eq!(spec("t=dataset:sales").dataset.as_deref(), Some("sales"));
+        assert_eq!(spec("t=dataset:sales").uri, None);
+        assert_eq!(spec("t=kv:users/").uri.as_deref(), Some("kv:users/"));
     }
 
     #[test]
