@@ -77,6 +77,8 @@ async fn twin_of_a_task_on_a_stopped_worker_wins_and_the_late_report_is_refused(
     all_busy(&stack.workers).await;
     stack.workers[0].pause();
     right(&api, &id, &slow_map_answer(&orders)).await;
+    let twins = counted(&stack.masters, "task_twins_total", &[]).await;
+    assert!(twins >= 1.0, "a second worker ran the slow task too: {twins}");
     let refused = counted(&stack.masters, "tasks_total", &["result=\"refused\""]).await;
     stack.workers[0].resume();
     eventually(

@@ -238,7 +238,7 @@ mod tests {
     fn what_is_something_else_is_refused() {
         for (path, content, said) in [
             ("x.csv", &b""[..], "empty"),
-            ("x.csv", b"a,b\n1,2,3\n", "1"),
+            ("x.csv", b"a,b\n1,2,3\n", "line 2"),
             ("x.csv", b"a,b\n\xff\xfe,2\n", "UTF-8"),
             ("x.csv", b"a,a\n1,2\n", "twice"),
             ("x.ndjson", b"{\"a\":1}\nnot json\n", "JSON"),

@@ -10,7 +10,7 @@ use datafusion::object_store::memory::InMemory;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 
 use super::cluster::{Cluster, rows, sorted_rows};
-use crate::{DataDirs, Engine, EngineSettings, Failure, KvRow, KvSnapshot, KvSource};
+use crate::{DataDirs, Engine, EngineSettings, Error, Failure, KvRow, KvSnapshot, KvSource};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn datasets_are_read_from_the_store_that_the_engine_was_given() {

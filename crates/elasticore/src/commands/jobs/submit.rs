@@ -55,8 +55,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
     max_attempts: Option<u32>,
     /// Write the rows into a dataset, not a result: refused when it is there, unless `:replace` or `:append` follows.
-    #[arg(long, value_name = "DATASET[:replace|append]", value_parser = parse_output, conflicts_with_all = ["format", "out"])]
-    output: Option<OutputSpec>,
+    #[arg(long, value_name = "DATASET[:replace|append]", value_parser = parse_into, conflicts_with_all = ["format", "out"])]
+    into: Option<OutputSpec>,
     /// How long the job and its result are kept after its end, as in 7d.
     #[arg(long, value_name = "DURATION")]
     result_ttl: Option<HumanDuration>,
@@ -145,7 +145,7 @@ async fn show_plan(answer: Answer, output: &mut Output) -> anyhow::Result<Exit> 
 }
 
 /// `DATASET`, `DATASET:replace` or `DATASET:append`.
-fn parse_output(text: &str) -> Result<OutputSpec, String> {
+fn parse_into(text: &str) -> Result<OutputSpec, String> {
     let (dataset, mode) = match text.rsplit_once(':') {
         None => (text, OutputMode::Create),
         Some((dataset, "replace")) => (dataset, OutputMode::Replace),
@@ -179,7 +179,7 @@ fn spec(arguments: SubmitArgs) -> anyhow::Result<JobSpec> {
         timeout: arguments.job_timeout.map(|timeout| timeout.0.as_secs().max(1)),
         max_attempts: arguments.max_attempts,
         result_ttl: arguments.result_ttl.map(|ttl| ttl.0.as_secs().max(1)),
-        output: arguments.output,
+        output: arguments.into,
     })
 }
 
@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn output_is_a_dataset_and_what_happens_to_one_that_is_there() {
-        let mode = |text: &str| parse_output(text).map(|output| (output.dataset, output.mode));
+        let mode = |text: &str| parse_into(text).map(|output| (output.dataset, output.mode));
         assert_eq!(mode("moons"), Ok(("moons".to_owned(), OutputMode::Create)));
         assert_eq!(mode("moons:append"), Ok(("moons".to_owned(), OutputMode::Append)));
         assert!(mode("moons:merge").is_err() && mode(":replace").is_err());
-        let spec = parse(&["select 1", "--output", "moons:replace", "--result-ttl", "1h"]).unwrap();
+        let spec = parse(&["select 1", "--into", "moons:replace", "--result-ttl", "1h"]).unwrap();
         assert_eq!(
             (spec.output.map(|output| output.mode), spec.result_ttl),
             (Some(OutputMode::Replace), Some(3600))
