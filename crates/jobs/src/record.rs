@@ -117,6 +117,9 @@ pub enum PartLocation {
     Inline {
         /// Its size.
         bytes: u64,
+        /// Rows in it.
+        #[serde(default)]
+        rows: u64,
     },
     /// A blob.
     Blob {
@@ -137,6 +140,7 @@ impl PartLocation {
         match part {
             ResultPart::Inline(bytes) => Self::Inline {
                 bytes: bytes.len() as u64,
+                rows,
             },
             ResultPart::Blob { name, bytes } => Self::Blob {
                 name: name.clone(),
@@ -146,12 +150,11 @@ impl PartLocation {
         }
     }
 
-    /// Rows of a blob.
+    /// Rows in it.
     #[must_use]
     pub const fn rows(&self) -> u64 {
         match self {
-            Self::Inline { .. } => 0,
-            Self::Blob { rows, .. } => *rows,
+            Self::Inline { rows, .. } | Self::Blob { rows, .. } => *rows,
         }
     }
 
@@ -159,7 +162,7 @@ impl PartLocation {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         match self {
-            Self::Inline { bytes } | Self::Blob { bytes, .. } => *bytes,
+            Self::Inline { bytes, .. } | Self::Blob { bytes, .. } => *bytes,
         }
     }
 }
