@@ -46,7 +46,7 @@ fn a_job_goes_through_planning_and_its_stages_to_success() {
     let ending = bench.ending().unwrap();
     assert_eq!(ending.record.state, JobState::Succeeded);
     assert_eq!(ending.parts, [ResultPart::Inline("1/0/0".into())]);
-    assert_eq!(ending.record.parts, [PartLocation::Inline { bytes: 5 }]);
+    assert_eq!(ending.record.parts, [PartLocation::Inline { bytes: 5, rows: 10 }]);
     assert_eq!(ending.record.result.as_ref().unwrap().rows, 10);
     assert_eq!(
         (ending.record.progress.tasks.done, ending.record.progress.tasks.total),
