@@ -25,9 +25,9 @@ impl Orders {
         let directory = data.join(name);
         std::fs::create_dir(&directory).expect("the data directory can be written");
         for file in 0..files {
-            let mut text = "id,customer,region,amount\n".to_owned();
+            let mut text = "id,customer,region,amount,note\n".to_owned();
             for id in file * rows_each..(file + 1) * rows_each {
-                writeln!(text, "{id},{},{},{}", customer(id), REGIONS[region(id)], amount(id)).expect("text grows");
+                writeln!(text, "{id},{},{},{},{NOTE}", customer(id), REGIONS[region(id)], amount(id)).expect("text grows");
             }
             std::fs::write(directory.join(format!("part-{file}.csv")), text).expect("the data directory can be written");
         }
@@ -123,6 +123,8 @@ impl Orders {
 }
 
 const CUSTOMERS: u64 = 97;
+/// Makes rows long: a table that is small is read by one task, and these are to be read by several.
+const NOTE: &str = "please leave it with the neighbours on the second floor, who are at home in the afternoon and know about it";
 
 const fn customer(id: u64) -> u64 {
     id % CUSTOMERS

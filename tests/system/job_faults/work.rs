@@ -9,15 +9,16 @@ use system_tests::{Api, Node, Sandbox, eventually};
 /// Time for a job with a fault in the middle.
 pub(super) const ENOUGH: Duration = Duration::from_secs(180);
 
-/// Orders in many small files: as many tasks in the first stage.
+/// Orders in several files, enough of them for several tasks.
 pub(super) fn orders(stack: &Sandbox) -> Orders {
     Orders::write(&stack.data, "orders", 12, 600)
 }
 
-/// Its first stage takes long: every row costs a comparison of two long texts.
+/// Its first stage takes long: every row costs a comparison of two texts, which get longer from row to row, so that tasks end one after
+/// the other.
 pub(super) fn slow_map(orders: &Orders) -> Value {
     json!({
-        "query": "SELECT region, count(*) AS orders, sum(levenshtein(repeat('a', 900), repeat('b', 900 + CAST(amount % 7 AS BIGINT)))) AS distance \
+        "query": "SELECT region, count(*) AS orders, sum(levenshtein(repeat('a', 100 + id / 12), repeat('b', 100 + id / 12 + amount % 7))) AS distance \
                   FROM orders GROUP BY region ORDER BY region",
         "tables": { "orders": { "uri": orders.uri(), "format": "csv" } },
     })
@@ -29,7 +30,7 @@ pub(super) fn slow_map_answer(orders: &Orders) -> Value {
     for region in regions.as_array_mut().into_iter().flatten() {
         let name = region["region"].as_str().unwrap().to_owned();
         let mine = (0..orders.rows()).filter(|id| Orders::region(*id) == name);
-        let distance: u64 = mine.map(|id| 900 + Orders::amount(id) % 7).sum();
+        let distance: u64 = mine.map(|id| 100 + id / 12 + Orders::amount(id) % 7).sum();
         *region = json!({ "region": name, "orders": region["orders"], "distance": distance });
     }
     regions
@@ -40,7 +41,7 @@ pub(super) fn slow_reduce(orders: &Orders) -> Value {
     let mut spec = orders.pairs_by_region();
     spec["query"] = json!(
         "SELECT a.region, count(*) AS pairs, sum(a.amount + b.amount) AS revenue FROM orders a JOIN orders b ON a.customer = b.customer \
-         WHERE levenshtein(repeat('a', 60 + CAST(a.amount % 7 AS BIGINT)), repeat('b', 60 + CAST(b.amount % 7 AS BIGINT))) > 0 \
+         WHERE levenshtein(repeat('a', 40 + a.amount % 7), repeat('b', 40 + b.amount % 7)) > 0 \
          GROUP BY a.region ORDER BY a.region"
     );
     spec
