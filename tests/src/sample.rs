@@ -124,7 +124,7 @@ impl Orders {
 
 const CUSTOMERS: u64 = 97;
 /// Makes rows long: a table that is small is read by one task, and these are to be read by several.
-const NOTE: &str = "please leave it with the neighbours on the second floor, who are at home in the afternoon and know about it";
+const NOTE: &str = "please leave it with the neighbours on the second floor who are at home in the afternoon and know about it";
 
 const fn customer(id: u64) -> u64 {
     id % CUSTOMERS
