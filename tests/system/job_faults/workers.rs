@@ -73,7 +73,6 @@ async fn twin_of_a_task_on_a_stopped_worker_wins_and_the_late_report_is_refused(
         .await;
     let (api, orders) = (stack.api(), orders(&stack));
     let id = api.submit(&slow_map(&orders)).await;
-    in_map(&api, &id).await;
     all_busy(&stack.workers).await;
     stack.workers[0].pause();
     right(&api, &id, &slow_map_answer(&orders)).await;
