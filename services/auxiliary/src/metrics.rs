@@ -100,7 +100,7 @@ impl BlobCollector {
         let free = "Bytes that the disk of the blobs has left.";
         Metrics::new(registry).register(Self {
             blobs,
-            count: IntGauge::new("blob_count", "Blobs held.").expect(constant),
+            count: IntGauge::new("blobs", "Blobs held.").expect(constant),
             bytes: IntGauge::new("blob_bytes", "Bytes that the blobs take on disk.").expect(constant),
             free: IntGauge::new("blob_disk_free_bytes", free).expect(constant),
         });

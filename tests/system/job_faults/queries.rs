@@ -47,15 +47,15 @@ async fn damaged_input_fails_its_job_with_the_file_s_name_and_nothing_else() {
 async fn query_that_needs_too_much_memory_says_what_to_raise_and_the_worker_lives() {
     let mut stack = Sandbox::raft()
         .auxiliaries(1)
-        .set(Role::Worker, "WORKER_MEMORY", "24MiB")
+        .set(Role::Worker, "WORKER_MEMORY", "64MiB")
         .start()
         .await;
     let api = stack.api();
     let orders = Orders::write(&stack.data, "orders", 4, 4_000);
     // All rows of one side have the same key: no number of partitions makes it smaller.
     let spec = json!({
-        "query": "SELECT count(*), max(a.filler || b.filler) FROM (SELECT 1 AS k, id, repeat('x', 4000) || id AS filler FROM orders) a \
-                  JOIN (SELECT 1 AS k, id, repeat('y', 4000) || id AS filler FROM orders) b ON a.k = b.k AND a.id < b.id",
+        "query": "SELECT count(*), max(a.filler || b.filler) FROM (SELECT 1 AS k, id, repeat('x', 16000) || id AS filler FROM orders) a \
+                  JOIN (SELECT 1 AS k, id, repeat('y', 16000) || id AS filler FROM orders) b ON a.k = b.k AND a.id < b.id",
         "tables": { "orders": { "uri": orders.uri(), "format": "csv" } },
     });
     let id = api.submit(&spec).await;

@@ -36,6 +36,18 @@ pub(super) fn slow_map_answer(orders: &Orders) -> Value {
     regions
 }
 
+/// The same answer, with short tasks in the first stage and work for the later ones.
+pub(super) fn slow_map_and_reduce(orders: &Orders) -> Value {
+    json!({
+        "query": "SELECT region, count(*) AS orders, sum(levenshtein(repeat('a', distance), repeat('b', distance)) + rest) AS distance FROM ( \
+                    SELECT id, min(region) AS region, min(100 + id / 12 - 100 - id / 60) AS rest, \
+                           max(levenshtein(repeat('a', 100 + id / 60), repeat('b', 100 + id / 60 + amount % 7))) AS distance \
+                    FROM orders GROUP BY id) pairs \
+                  GROUP BY region ORDER BY region",
+        "tables": { "orders": { "uri": orders.uri(), "format": "csv" } },
+    })
+}
+
 /// Its stages after the first take long: each order meets all the orders of its customer, and the pairs are compared.
 pub(super) fn slow_reduce(orders: &Orders) -> Value {
     let mut spec = orders.pairs_by_region();

@@ -71,6 +71,8 @@ impl Watcher {
     async fn follow(&mut self, mut changes: Changes, last: &mut Receiver<Option<u64>>) -> bool {
         let leave = sleep_until(Instant::now() + LONGEST.mul_f64(self.rng.f64()));
         tokio::pin!(leave);
+        // Whether it can go on after what it was shown last; left before that, it would be shown some changes twice.
+        let mut resumable = true;
         loop {
             let end = *last.borrow_and_update();
             if let Some(end) = end
@@ -81,7 +83,7 @@ impl Watcher {
             }
             let change = tokio::select! {
                 change = changes.next() => change.unwrap_or_else(|| Change::Broken("the stream ended".to_owned())),
-                () = &mut leave => Change::Broken("left".to_owned()),
+                () = &mut leave, if resumable => Change::Broken("left".to_owned()),
                 _ = last.changed() => continue,
             };
             match change {
@@ -93,6 +95,7 @@ impl Watcher {
                     resume,
                 } => {
                     self.shared.seen(self.process, Seen::Change { key, value, revision });
+                    resumable = resume.is_some();
                     if let Some(position) = resume {
                         self.position = position;
                         self.next = revision + u64::from(whole);
