@@ -59,12 +59,15 @@ impl Collector for CacheCollector {
     }
 }
 
+/// What repair did with a copy: sent it, removed it, took a good one in place of a damaged one; or could not send it, or found no good one.
+const REPAIRS: [&str; 5] = ["copied", "removed", "healed", "failed", "unhealed"];
+
 /// Figures of blobs.
 #[derive(Debug, Clone)]
 pub(crate) struct BlobMetrics {
     /// By operation and how it began to be answered.
     pub(crate) operations: IntCounterVec,
-    /// By what was done: copied, removed, healed, failed.
+    /// By what was done: see [`REPAIRS`].
     pub(crate) repairs: IntCounterVec,
     /// Damaged copies found.
     pub(crate) damaged: IntCounter,
@@ -77,9 +80,12 @@ impl BlobMetrics {
         let metrics = Metrics::new(registry);
         let help = "Operations on blobs, by how they began to be answered.";
         let repaired = "Copies of blobs that repair made or removed, by what was done.";
+        let repairs = metrics.counters("blob_repairs_total", repaired, &["result"]);
+        // From zero, so that the first one is seen to be an increase.
+        REPAIRS.iter().for_each(|result| drop(repairs.with_label_values(&[result])));
         Self {
             operations: metrics.counters("blob_operations_total", help, &["operation", "result"]),
-            repairs: metrics.counters("blob_repairs_total", repaired, &["result"]),
+            repairs,
             damaged: metrics.counter("blob_damaged_total", "Copies of blobs found damaged, by a read or a scrub."),
             scrubbed_bytes: metrics.counter("blob_scrubbed_bytes_total", "Bytes of blobs read by scrubs and found good."),
         }

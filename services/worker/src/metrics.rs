@@ -17,10 +17,21 @@ const TASK_BUCKETS: &[f64] = &[
 /// Bounds of a task's memory in bytes.
 const MEMORY_BUCKETS: &[f64] = &[1e6, 4e6, 16e6, 64e6, 256e6, 1e9, 4e9, 16e9];
 
+/// How a piece of work ends.
+const RESULTS: [&str; 7] = [
+    "planned",
+    "done",
+    "user_error",
+    "fetch_failed",
+    "out_of_memory",
+    "failed",
+    "cancelled",
+];
+
 /// Figures of a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerMetrics {
-    /// By result: `planned`, `done`, `user_error`, `fetch_failed`, `out_of_memory`, `failed`, `cancelled`.
+    /// By result: see [`RESULTS`].
     pub(crate) tasks: IntCounterVec,
     pub(crate) duration: Histogram,
     shuffle_written: IntCounter,
@@ -43,8 +54,11 @@ impl WorkerMetrics {
             .int_gauge("worker_slots", "Tasks this worker runs at once.")
             .set(i64::from(slots));
         metrics.register(Resources::new(engine.clone(), work_dir));
+        let tasks = metrics.counters("tasks_total", "Pieces of work that ended, plannings included.", &["result"]);
+        // From zero, so that the first one is seen to be an increase.
+        RESULTS.iter().for_each(|result| drop(tasks.with_label_values(&[result])));
         Self {
-            tasks: metrics.counters("tasks_total", "Pieces of work that ended, plannings included.", &["result"]),
+            tasks,
             duration: metrics.histogram(
                 "task_duration_seconds",
                 "Time from start to end of a piece of work.",

@@ -15,6 +15,7 @@ use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -27,13 +28,22 @@ use datafusion::physical_plan::empty::EmptyExec;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
+use super::row_groups::RowGroups;
+
 /// A file, and what is known of it.
 #[derive(Debug)]
 pub(super) struct TableFile {
     pub(super) file: PartitionedFile,
     /// Its own columns, where they were looked at.
     pub(super) schema: Option<SchemaRef>,
-    pub(super) statistics: OnceCell<Arc<Statistics>>,
+    pub(super) figures: OnceCell<Figures>,
+}
+
+/// What a file's own metadata says of its rows.
+#[derive(Debug, Clone)]
+pub(super) struct Figures {
+    statistics: Arc<Statistics>,
+    row_groups: Option<RowGroups>,
 }
 
 /// A table of files of one format.
@@ -44,6 +54,7 @@ pub(super) struct FileTable {
     /// The same, as the plan is to say it.
     pub(super) scanned_from: ObjectStoreUrl,
     pub(super) format: Arc<dyn FileFormat>,
+    pub(super) is_parquet: bool,
     pub(super) columns: TableSchema,
     pub(super) files: Vec<TableFile>,
 }
@@ -77,20 +88,17 @@ impl FileTable {
         Ok(kept)
     }
 
-    /// What a file's own metadata says of its values.
-    async fn statistics_of(
-        &self,
-        state: &dyn Session,
-        store: &Arc<dyn ObjectStore>,
-        file: &TableFile,
-    ) -> Result<Arc<Statistics>> {
+    async fn figures_of(&self, state: &dyn Session, store: &Arc<dyn ObjectStore>, file: &TableFile) -> Result<Figures> {
         let infer = || async {
             let schema = Arc::clone(self.columns.file_schema());
-            let known = self
-                .format
-                .infer_stats(state, store, Arc::clone(&schema), &file.file.object_meta)
-                .await?;
-            let mut known = known;
+            let meta = &file.file.object_meta;
+            let (mut known, row_groups) = if self.is_parquet {
+                let metadata = DFParquetMetadata::new(store.as_ref(), meta).fetch_metadata().await?;
+                let known = DFParquetMetadata::statistics_from_parquet_metadata(&metadata, &schema)?;
+                (known, Some(RowGroups::of(&metadata)))
+            } else {
+                (self.format.infer_stats(state, store, Arc::clone(&schema), meta).await?, None)
+            };
             // Figures of a column that is converted when it is read are figures of something else.
             for (column, field) in known.column_statistics.iter_mut().zip(schema.fields()) {
                 let own = file.schema.as_ref().and_then(|own| own.field_with_name(field.name()).ok());
@@ -113,9 +121,12 @@ impl FileTable {
                     },
                 });
             }
-            Ok(Arc::new(known))
+            Ok(Figures {
+                statistics: Arc::new(known),
+                row_groups,
+            })
         };
-        file.statistics.get_or_try_init(infer).await.cloned()
+        file.figures.get_or_try_init(infer).await.cloned()
     }
 }
 
@@ -160,7 +171,11 @@ impl TableProvider for FileTable {
             let look = async move {
                 let mut partitioned = file.file.clone();
                 if collects {
-                    partitioned.statistics = Some(self.statistics_of(state, &store, file).await?);
+                    let Figures { statistics, row_groups } = self.figures_of(state, &store, file).await?;
+                    partitioned.statistics = Some(statistics);
+                    if let Some(row_groups) = row_groups {
+                        partitioned = partitioned.with_extension(row_groups);
+                    }
                 }
                 Ok::<_, DataFusionError>(partitioned)
             };

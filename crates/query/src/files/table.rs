@@ -148,6 +148,7 @@ impl Look<'_> {
             scanned_from: carrying(&self.url, self.chosen.compression).map_err(internal)?,
             store: self.url.clone(),
             format: self.reader(csv_delimiter, split),
+            is_parquet: self.chosen.format == TableFormat::Parquet,
             columns: TableSchemaBuilder::from(&Arc::new(columns))
                 .with_table_partition_cols(partitions.columns.clone())
                 .build(),
@@ -251,7 +252,7 @@ impl Look<'_> {
         let file = |((entry, (_, schema)), values): ((Entry, FileSchema), Vec<_>)| TableFile {
             file: PartitionedFile::new_from_meta(entry.meta).with_partition_values(values),
             schema: Some(schema),
-            statistics: OnceCell::new(),
+            figures: OnceCell::new(),
         };
         entries.into_iter().zip(schemas).zip(partitions.values).map(file).collect()
     }

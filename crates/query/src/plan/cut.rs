@@ -26,7 +26,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitio
 use datafusion::prelude::SessionContext;
 
 use super::scalar::{self, Scope};
-use super::{StagePlan, deterministic, near, sides, windows};
+use super::{StagePlan, deterministic, near, scans, sides, windows};
 use crate::shuffle::{Facts, ReadMode, ShuffleRead};
 
 /// The stages of a plan, producers before consumers. An error means that the plan cannot be cut, and why.
@@ -36,7 +36,7 @@ pub(super) fn cut(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> Result<
         stages: Vec::new(),
         scope: None,
     };
-    let root = cutter.cut(plan)?;
+    let root = cutter.cut(scans::for_tasks(plan)?)?;
     cutter.push(&root, 1)?;
     Ok(cutter.stages)
 }

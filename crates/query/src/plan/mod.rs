@@ -8,6 +8,7 @@ mod explain;
 mod near;
 mod nesting;
 mod scalar;
+mod scans;
 mod shape;
 mod sides;
 mod stage;

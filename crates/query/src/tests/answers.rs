@@ -105,3 +105,15 @@ async fn a_csv_file_whose_fields_span_lines_is_read_whole_and_right() {
         .await;
     assert_eq!(rows(&answer), ["|20000|199990000|40|"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_series_whose_values_nobody_asks_for_has_its_rows() {
+    let cluster = Cluster::new();
+    for (sql, answer) in [
+        ("SELECT count(*) n FROM generate_series(1, 10)", vec!["|10|"]),
+        ("SELECT 'x' a FROM range(0, 2)", vec!["|x|", "|x|"]),
+        ("SELECT sum(value) s FROM range(1, 100)", vec!["|4950|"]),
+    ] {
+        assert_eq!(rows(&cluster.query(sql, 3).await), answer, "{sql}");
+    }
+}

@@ -25,7 +25,7 @@ impl Blobs {
                 Err(reason) => tracing::debug!(blob = %name, from = %member.id, reason, "no good copy there"),
             }
         }
-        self.metrics.repairs.with_label_values(&["failed"]).inc();
+        self.metrics.repairs.with_label_values(&["unhealed"]).inc();
         tracing::error!(blob = %name, "a blob is damaged, and no other node that answers has a good copy; looking again with the next scrub");
     }
 
