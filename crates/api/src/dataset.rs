@@ -5,6 +5,37 @@ use utoipa::ToSchema;
 
 use crate::job::Column;
 
+/// Most of a namespace that a blob's name shows.
+const SHOWN_NAMESPACE: usize = 40;
+
+/// A text of a user as a part of a name: what names do not have becomes `_`, and of a long one the end is kept. Two texts may
+/// become the same, so something else in the name must tell them apart.
+#[must_use]
+pub fn plain(text: &str, max_bytes: usize) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '=' | '-' | '/') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let kept = &plain[plain.len().saturating_sub(max_bytes)..];
+    let segments = kept.split('/').filter(|segment| !matches!(*segment, "" | "." | ".."));
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// What the names of all blobs of a dataset begin with; a version, or a job's id, and a slash follow. Other datasets may have the same
+/// prefix, where namespaces have characters that blobs do not.
+#[must_use]
+pub fn blob_prefix(namespace: &str, name: &str) -> String {
+    let shown = plain(namespace, SHOWN_NAMESPACE);
+    let shown = if shown.is_empty() { "_" } else { &shown };
+    format!("datasets/{shown}/{name}/")
+}
+
 /// A dataset: files that are queried as one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dataset {

@@ -27,7 +27,7 @@ mod store;
 pub use adapter::as_object_store;
 pub use content::Content;
 pub use error::{Error, Result};
-pub use name::{MAX_NAME_BYTES, check_name, plain};
+pub use name::{MAX_NAME_BYTES, check_name};
 pub use objects::Objects;
 pub use replicated::Replicated;
 pub use settings::{BlobSettings, open};

@@ -16,27 +16,10 @@ pub fn check_name(name: &str) -> Result<()> {
         .map_err(|error| Error::Invalid(error.to_string()))
 }
 
-/// A text of a user as a part of a name: what names do not have becomes `_`, and of a long one the end is kept. Two texts may
-/// become the same, so something else in the name must tell them apart.
-#[must_use]
-pub fn plain(text: &str, max_bytes: usize) -> String {
-    let plain: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '=' | '-' | '/') {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let kept = &plain[plain.len().saturating_sub(max_bytes)..];
-    let segments = kept.split('/').filter(|segment| !matches!(*segment, "" | "." | ".."));
-    segments.collect::<Vec<_>>().join("/")
-}
-
 #[cfg(test)]
 mod tests {
+    use api::dataset::plain;
+
     use super::*;
 
     #[test]

@@ -194,10 +194,13 @@ impl JobRecord {
         }
     }
 
-    /// The same job under another leader; whether what is durable of its plan still holds. Must be durable before it is resumed.
+    /// The same job under another leader; whether its plan still holds. Must be durable before it is resumed.
+    ///
+    /// Without a plan that is durable as a whole it is planned anew, in another run: tasks of the plan that was lost may be under way, and
+    /// parts of it may be durable. They must not be taken for those of the next plan.
     #[must_use]
-    pub fn taken_over(mut self, now: Millis) -> (Self, bool) {
-        let goes_on = self.term + 1 < attempt::MAX_TERMS;
+    pub fn taken_over(mut self, now: Millis, has_plan: bool) -> (Self, bool) {
+        let goes_on = has_plan && self.term + 1 < attempt::MAX_TERMS;
         if goes_on {
             self.term += 1;
         } else {

@@ -135,14 +135,6 @@ impl Run {
         }
         let number = attempt::number(attempt);
         match (&mut self.phase, work) {
-            (Phase::Planning(task), WorkId::Plan(..)) => {
-                let adoptable = number < attempt::base(self.record.term) && task.live().is_empty() && !task.has_ended(attempt);
-                if adoptable {
-                    task.adopt(attempt, life.clone(), now);
-                    self.record.state = JobState::Planning;
-                }
-                adoptable
-            }
             (Phase::Running(stages), WorkId::Task(id)) => {
                 let ended = stages.task(id.stage, id.partition).is_none_or(|task| task.has_ended(attempt));
                 let adoptable = !ended && stages.is_adoptable(id.stage, id.partition, number);

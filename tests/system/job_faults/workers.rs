@@ -9,8 +9,7 @@ use api::{BootId, NodeId};
 use system_tests::{Api, Sandbox, eventually};
 
 use super::work::{
-    all_busy, counted, in_map, in_reduce, orders, right, slow_map, slow_map_and_reduce, slow_map_answer, slow_reduce,
-    slow_reduce_answer,
+    all_busy, counted, in_reduce, orders, right, slow_map, slow_map_and_reduce, slow_map_answer, slow_reduce, slow_reduce_answer,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +17,6 @@ async fn worker_killed_in_the_first_stage_costs_time_and_nothing_else() {
     let mut stack = Sandbox::raft().auxiliaries(1).start().await;
     let (api, orders) = (stack.api(), orders(&stack));
     let id = api.submit(&slow_map(&orders)).await;
-    in_map(&api, &id).await;
     all_busy(&stack.workers).await;
     stack.workers[0].kill();
     let job = right(&api, &id, &slow_map_answer(&orders)).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::dataset::blob_prefix;
 use api::job::JobState;
 use api::task::{Assignment, PollResponse, TaskId, WorkId};
 use api::{JobId, NodeId};
@@ -200,7 +201,7 @@ impl Scheduler {
                 let output = run.record.spec.output.as_ref().or(stages.graph.output.as_ref());
                 let dataset = output
                     .filter(|_| last)
-                    .map(|output| dataset_prefix(&run.record.namespace, &output.dataset, job));
+                    .map(|output| format!("{}{job}/", blob_prefix(&run.record.namespace, &output.dataset)));
                 let assignment = Assignment::Run {
                     task: TaskId {
                         job,
@@ -234,10 +235,4 @@ impl Scheduler {
             .fold(0_u32, |sum, worker| sum.saturating_add(worker.slots));
         slots.clamp(least, most)
     }
-}
-
-/// What the names of a dataset's files begin with that a job writes.
-fn dataset_prefix(namespace: &str, dataset: &str, job: JobId) -> String {
-    let namespace = if namespace.is_empty() { "_" } else { namespace };
-    format!("datasets/{namespace}/{dataset}/{job}/")
 }

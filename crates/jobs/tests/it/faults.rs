@@ -89,7 +89,7 @@ fn attempts_of_a_later_leader_differ_from_those_of_an_earlier_one_for_ever() {
     let mut record = bench.scheduler.record(job).unwrap().clone();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..200 {
-        record = record.taken_over(0).0;
+        record = record.taken_over(0, true).0;
         let (mut next, mut w) = (Bench::new(), FakeWorker::new("w", 1));
         next.scheduler.submit(next.now, record.clone());
         assert!(seen.insert(next.poll(&mut w).start[0].work()));

@@ -32,7 +32,7 @@ fn take_over(bench: &Bench, left: Left, workers: &[&FakeWorker]) -> Bench {
     next.now = bench.now;
     next.scheduler = Scheduler::new(Policy::default(), next.now);
     next.scheduler.expect_workers(workers.iter().map(|worker| worker.id.clone()));
-    let (record, goes_on) = left.record.taken_over(next.now);
+    let (record, goes_on) = left.record.taken_over(next.now, true);
     assert!(goes_on);
     next.scheduler.resume(next.now, record, Some((left.graph, left.chunks)));
     next
@@ -186,17 +186,19 @@ fn readers_of_an_incomplete_stage_of_chance_are_not_adopted() {
 }
 
 #[test]
-fn a_plan_that_was_not_durable_is_taken_from_whoever_made_it() {
+fn a_plan_that_was_not_durable_is_made_anew_and_nothing_of_it_counts() {
     let (mut bench, mut a) = (Bench::new(), FakeWorker::new("a", 1));
     let job = bench.submit(1);
     let plan = bench.poll(&mut a).start[0].work();
-    let record = bench.scheduler.record(job).unwrap().clone().taken_over(0).0;
+    let record = bench.scheduler.record(job).unwrap().clone().taken_over(0, false).0;
     let mut next = Bench::new();
     next.scheduler.expect_workers([a.id.clone()]);
     next.scheduler.resume(next.now, record, None);
-    assert!(next.poll(&mut a).start.is_empty());
-    next.report(&mut a, plan, Outcome::Planned(graph(vec![stage(1, &[])])));
+    next.report(&mut a, plan, Outcome::Planned(graph(vec![stage(7, &[])])));
     next.advance(Policy::default().resume_settle);
+    let again = next.poll(&mut a).start[0].work();
+    assert_ne!(again, plan);
+    next.report(&mut a, again, Outcome::Planned(graph(vec![stage(1, &[])])));
     assert_eq!(tasks(&next.poll(&mut a)).len(), 1);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaData;
 
-/// First byte and size of each row group, in the order of the file.
+/// First byte and size of each row group, by first byte, which need not be the order of the footer.
 #[derive(Debug, Clone)]
 pub(crate) struct RowGroups(Arc<[(i64, u64)]>);
 
@@ -16,7 +16,9 @@ impl RowGroups {
             let start = first.dictionary_page_offset().unwrap_or_else(|| first.data_page_offset());
             Some((start, u64::try_from(group.compressed_size()).unwrap_or_default()))
         });
-        Self(groups.collect())
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_unstable();
+        Self(groups.into())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, u64)> + '_ {

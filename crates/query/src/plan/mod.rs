@@ -41,6 +41,9 @@ use crate::{Error, session};
 /// Largest plan of one stage: what the control store takes in one request, with room for the rest of it.
 const MAX_STAGE_BYTES: usize = 1024 * 1024;
 
+/// Largest plan in all: what a worker's report may be, with room for the rest of it.
+const MAX_PLAN_BYTES: usize = 12 * 1024 * 1024;
+
 /// What is planned.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -153,6 +156,12 @@ fn finish(stages: Vec<Stage>, columns: Vec<Column>) -> Result<StageGraph, Error>
         return Err(Error::TooLarge(format!(
             "the plan of stage {number} takes {} bytes, {MAX_STAGE_BYTES} are allowed: use fewer or larger input files, or a shorter query",
             stage.plan.len()
+        )));
+    }
+    let all: usize = stages.iter().map(|stage| stage.plan.len() + stage.display.len()).sum();
+    if all > MAX_PLAN_BYTES {
+        return Err(Error::TooLarge(format!(
+            "the plan takes {all} bytes, {MAX_PLAN_BYTES} are allowed: use fewer or larger input files, or a shorter query"
         )));
     }
     Ok(StageGraph {

@@ -5,7 +5,7 @@
 //! - A series of numbers whose values nobody asks for comes out of the engine's encoding with a column too many: such a plan is not cut.
 //! - Figures of each file, which have served their purpose when the plan is made, do not travel with every task.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::not_impl_err;
@@ -59,10 +59,16 @@ fn balanced(groups: &[FileGroup]) -> Option<Vec<FileGroup>> {
     if groups.len() < 2 || !split {
         return None;
     }
-    let (mut files, mut seen) = (Vec::new(), HashSet::new());
+    let (mut files, mut seen) = (Vec::new(), HashMap::new());
     for file in groups.iter().flat_map(FileGroup::iter) {
         // Ranges of one file need not be next to one another: scans are arranged by what files say of their order.
-        if seen.insert(&file.object_meta.location) {
+        let (begin, end) = file.range();
+        let covered = seen.entry(&file.object_meta.location).or_insert(0);
+        // A file that is in the table twice, by links, stands there with other values of its directories.
+        if *covered + (end - begin) > file.object_meta.size {
+            return None;
+        }
+        if std::mem::replace(covered, *covered + (end - begin)) == 0 {
             files.push(PartitionedFile {
                 range: None,
                 ..file.clone()
@@ -190,6 +196,8 @@ mod tests {
             [("a.parquet".to_owned(), 4), ("b.parquet".to_owned(), 4)],
             "a file in pieces is read once"
         );
+        let twice = [vec![file(Some((0, 60)))], vec![file(Some((0, 60)))]].map(FileGroup::new);
+        assert!(balanced(&twice).is_none(), "a file that is there twice stays so");
         let whole = [vec![file(None)], vec![file(None)]].map(FileGroup::new);
         assert!(balanced(&whole).is_none(), "files that nobody split stay as they are");
     }

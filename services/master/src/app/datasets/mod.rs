@@ -28,7 +28,7 @@ use control::ControlStore;
 
 pub use error::Error;
 pub use manifest::{File, Manifest};
-pub use names::{INTENTS, MANIFESTS, Name, blob_prefix};
+pub use names::{INTENTS, MANIFESTS, Name};
 pub use outputs::{CommitOps, Planned, WrittenFile};
 pub use upload::Upload;
 

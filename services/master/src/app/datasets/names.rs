@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use blobs::{MAX_NAME_BYTES, plain};
+use api::dataset::{blob_prefix, plain};
+use blobs::MAX_NAME_BYTES;
 
 use super::Error;
 
@@ -16,8 +17,6 @@ pub const INTENTS: &str = "blobs/intents/";
 const MAX_DATASET_BYTES: usize = 64;
 /// Longest path of a file.
 const MAX_PATH_BYTES: usize = 512;
-/// Most of a namespace that a blob's name shows.
-const SHOWN_NAMESPACE: usize = 40;
 
 /// A dataset's name in its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,15 +80,6 @@ impl fmt::Display for Name {
 pub(super) fn manifests_of(namespace: &str) -> String {
     let namespace = if namespace.is_empty() { "_" } else { namespace };
     format!("{MANIFESTS}{namespace}/")
-}
-
-/// What the names of all blobs of a dataset begin with; a version, or a job's id, and a slash follow. Other datasets may have the same
-/// prefix, where namespaces have characters that blobs do not.
-#[must_use]
-pub fn blob_prefix(namespace: &str, name: &str) -> String {
-    let shown = plain(namespace, SHOWN_NAMESPACE);
-    let shown = if shown.is_empty() { "_" } else { &shown };
-    format!("datasets/{shown}/{name}/")
 }
 
 /// Checks the path of a file within a dataset.

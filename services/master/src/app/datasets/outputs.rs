@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use api::JobId;
+use api::dataset::blob_prefix;
 use api::job::{Column, OutputMode, OutputSpec, TableFormat, TableSpec};
 use api::task::PlanFile;
 use bytes::Bytes;
@@ -11,7 +12,6 @@ use formats::inspect::{FileFormat, merge};
 use uuid::Uuid;
 
 use super::change::now_ms;
-use super::names::blob_prefix;
 use super::upload::{column, field};
 use super::{Datasets, Error, File, Manifest, Name};
 

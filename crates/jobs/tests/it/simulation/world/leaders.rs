@@ -121,7 +121,8 @@ impl World {
             .expect_workers(self.workers.iter().map(|worker| worker.id.clone()));
         let mut kept = Vec::new();
         for durable in self.durable.values_mut() {
-            durable.record = durable.record.clone().taken_over(self.now).0;
+            let has_plan = durable.planned.contains_key(&durable.record.run);
+            durable.record = durable.record.clone().taken_over(self.now, has_plan).0;
             let planned = durable
                 .planned
                 .get(&durable.record.run)

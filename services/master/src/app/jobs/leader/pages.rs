@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::task::{ReportResponse, ResultPart};
-use api::{JobId, Problem};
+use api::{ErrorCode, JobId, Problem};
 use control::{Op, Revision};
 use jobs::{CancelError, Ending, JobRecord, Millis, Save};
 use tokio::sync::oneshot;
@@ -100,13 +100,43 @@ pub(super) async fn write(ledger: Ledger, save: Save, replaces: Revision) -> Wri
 pub(super) async fn end(jobs: Jobs, ledger: Ledger, ending: Ending, replaces: Revision) -> Write {
     let job = ending.record.id;
     let outcome = try_end(&jobs, &ledger, &ending, replaces).await;
-    let what = match &outcome {
+    let refusal = match &outcome {
         Err(error @ (Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_))) => {
-            What::Refused(Problem::new(error.code(), error.to_string()))
+            Problem::new(error.code(), error.to_string())
         }
-        _ => What::End,
+        // Asking again would change nothing.
+        Err(Error::Store(error @ control::Error::Invalid(_))) => Problem::new(
+            ErrorCode::TooLarge,
+            format!(
+                "the end of the job cannot be written: {error}; use fewer tables, shorter options, or a dataset of fewer files"
+            ),
+        ),
+        _ => {
+            return Write {
+                job,
+                what: What::End,
+                outcome,
+            };
+        }
     };
-    Write { job, what, outcome }
+    // An earlier try may have been answered too late, and have done it: then its own dataset is in the way.
+    match jobs.record(job).await {
+        Ok(record) if record.state.is_final() => Write {
+            job,
+            what: What::End,
+            outcome: Ok(Written::Final),
+        },
+        Ok(_) => Write {
+            job,
+            what: What::Refused(refusal),
+            outcome,
+        },
+        Err(error) => Write {
+            job,
+            what: What::End,
+            outcome: Err(error),
+        },
+    }
 }
 
 async fn try_end(jobs: &Jobs, ledger: &Ledger, ending: &Ending, replaces: Revision) -> Result<Written, Error> {

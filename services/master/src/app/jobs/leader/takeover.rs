@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::job::JobState;
 use api::task::StageGraph;
 use control::Revision;
 use futures::{StreamExt, TryStreamExt};
@@ -49,22 +50,22 @@ pub(super) async fn take_over(ledger: &Ledger) -> Result<Vec<Unfinished>, Error>
 }
 
 async fn take(ledger: &Ledger, record: JobRecord, revision: Revision) -> Result<Unfinished, Error> {
-    let (record, goes_on) = record.taken_over(wall());
+    // What was queued has nothing durable but its record, and there may be many of them.
+    let graph = match record.state {
+        JobState::Queued => None,
+        _ => saved::load_plan(&*ledger.store, record.id, record.run)
+            .await
+            .or_else(|error| unreadable(&record, error))?,
+    };
+    let (record, goes_on) = record.taken_over(wall(), graph.is_some());
     let revision = match ledger.write(&record, revision, Vec::new()).await? {
         Written::At(revision) => revision,
         Written::Behind(_) | Written::Final | Written::Contended | Written::Deposed => return Err(Error::NotLeader),
     };
-    let mut planned = None;
-    // What was queued has nothing but its record, and there may be many of them.
-    if goes_on && record.state != api::job::JobState::Queued {
-        let graph = saved::load_plan(&*ledger.store, record.id, record.run)
-            .await
-            .or_else(|error| unreadable(&record, error))?;
-        if let Some(graph) = graph {
-            let tasks = saved::load_tasks(&*ledger.store, record.id, record.run).await?;
-            planned = Some((graph, tasks));
-        }
-    }
+    let planned = match graph.filter(|_| goes_on) {
+        Some(graph) => Some((graph, saved::load_tasks(&*ledger.store, record.id, record.run).await?)),
+        None => None,
+    };
     Ok(Unfinished {
         record,
         revision,
