@@ -20,7 +20,7 @@ fn share_of(meminfo: Option<&str>, limits: impl Iterator<Item = String>) -> u64 
     let total = meminfo.and_then(total_of);
     let least = limits.filter_map(|limit| limit.trim().parse().ok()).chain(total).min();
     // Whole MiB are what people write.
-    least.map_or(UNKNOWN, |bytes: u64| bytes / SHARE >> 20 << 20)
+    least.map_or(UNKNOWN, |bytes: u64| ((bytes / SHARE) >> 20) << 20)
 }
 
 fn total_of(meminfo: &str) -> Option<u64> {

@@ -194,6 +194,7 @@ fn a_plan_that_was_not_durable_is_made_anew_and_nothing_of_it_counts() {
     let mut next = Bench::new();
     next.scheduler.expect_workers([a.id.clone()]);
     next.scheduler.resume(next.now, record, None);
+    assert!(next.poll(&mut a).start.is_empty());
     next.report(&mut a, plan, Outcome::Planned(graph(vec![stage(7, &[])])));
     next.advance(Policy::default().resume_settle);
     let again = next.poll(&mut a).start[0].work();

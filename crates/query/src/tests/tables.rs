@@ -43,7 +43,7 @@ async fn answer(cluster: &mut Cluster, spec: TableSpec, sql: &str) -> Vec<String
 async fn refusal(cluster: &mut Cluster, spec: TableSpec) -> Error {
     cluster.tables.insert("t".to_owned(), spec);
     let planned = cluster.engine.plan_sql(cluster.request("SELECT * FROM t", 3)).await;
-    planned.err().expect("it is refused")
+    planned.expect_err("it is refused")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,11 +8,14 @@ use jobs::{JobRecord, Millis, Policy, Save, Scheduler, TaskChunk};
 
 use super::{STEP, World};
 
+/// By stage and number.
+type Chunks = BTreeMap<(u32, u32), TaskChunk>;
+
 /// What the disk has of a job that has not ended.
 pub(super) struct Durable {
     record: JobRecord,
     /// Graph and chunks, by the run they belong to.
-    planned: BTreeMap<u32, (StageGraph, BTreeMap<(u32, u32), TaskChunk>)>,
+    planned: BTreeMap<u32, (StageGraph, Chunks)>,
 }
 
 /// A save on its way to the disk.

@@ -37,7 +37,7 @@ async fn next(worker: &mut Worker) -> WorkId {
 }
 
 #[tokio::test]
-async fn a_leader_lost_while_planning_is_succeeded_by_one_that_takes_the_plan() {
+async fn a_leader_lost_while_planning_is_succeeded_by_one_that_plans_anew() {
     let store = Store::open().await;
     let first = Master::leading(&store).await;
     let id = first.submit(json!({})).await;
@@ -45,14 +45,13 @@ async fn a_leader_lost_while_planning_is_succeeded_by_one_that_takes_the_plan() 
     let plan = worker.next().await;
     first.until(&id, "planning").await;
     let second = next_leader(&store, first, "master-2", &mut worker).await;
-    assert!(worker.poll(0).await.cancel.is_empty(), "it is planning still");
+    assert_eq!(worker.poll(0).await.cancel, [plan], "nothing of it would count");
     let graph = worker.graph();
-    assert!(worker.report(plan, Outcome::Planned(graph)).await.durable);
+    worker.report(plan, Outcome::Planned(graph)).await;
     worker.work().await;
-    let ended = second.until(&id, "succeeded").await;
-    assert_eq!(ended["progress"]["retries"], 0);
+    second.until(&id, "succeeded").await;
     let plans = worker.given.iter().filter(|work| matches!(work, WorkId::Plan(..)));
-    assert_eq!(plans.count(), 1);
+    assert_eq!(plans.count(), 2);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn listings_are_filtered_by_label_name_and_time() {
             .map(|job| job["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
-    assert_eq!(list("label=colour%3Dred".to_owned()).await, [red.clone()]);
+    assert_eq!(list("label=colour%3Dred".to_owned()).await, std::slice::from_ref(&red));
     assert_eq!(list("label=size=s".to_owned()).await.len(), 2);
     assert!(list("label=size=s,colour=green".to_owned()).await.is_empty());
     assert_eq!(list("name=b".to_owned()).await, [blue]);
