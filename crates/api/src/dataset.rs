@@ -112,3 +112,28 @@ pub struct Uploaded {
     /// The columns of the dataset now.
     pub schema: Vec<Column>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_becomes_a_part_of_a_name() {
+        for (text, expected) in [
+            ("year=2026/a.csv", "year=2026/a.csv"),
+            ("my file é.csv", "my_file__.csv"),
+            ("a/../b//c", "a/b/c"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(text, 50), expected);
+        }
+        assert_eq!(plain("0123456789.csv", 8), "6789.csv"[..].to_owned());
+    }
+
+    #[test]
+    fn blobs_of_a_dataset_show_the_end_of_a_long_namespace() {
+        assert_eq!(blob_prefix("", "d"), "datasets/_/d/");
+        assert_eq!(blob_prefix("my team", "d"), "datasets/my_team/d/");
+        assert_eq!(blob_prefix(&"n".repeat(128), "d"), format!("datasets/{}/d/", "n".repeat(40)));
+    }
+}

@@ -127,24 +127,21 @@ impl Run {
         }
     }
 
-    /// Takes in work that an earlier leader gave out, if it still counts; whether it does.
+    /// Takes in a task that an earlier leader gave out, if it still counts; whether it does. Plannings never do.
     pub(crate) fn adopt(&mut self, work: &WorkId, life: &Life, now: Millis) -> bool {
-        let (WorkId::Plan(_, attempt) | WorkId::Task(TaskId { attempt, .. })) = *work;
+        let (Phase::Running(stages), WorkId::Task(id)) = (&mut self.phase, work) else {
+            return false;
+        };
+        let attempt = id.attempt;
         if attempt::run(attempt) != self.record.run {
             return false;
         }
-        let number = attempt::number(attempt);
-        match (&mut self.phase, work) {
-            (Phase::Running(stages), WorkId::Task(id)) => {
-                let ended = stages.task(id.stage, id.partition).is_none_or(|task| task.has_ended(attempt));
-                let adoptable = !ended && stages.is_adoptable(id.stage, id.partition, number);
-                if adoptable {
-                    stages.adopt(id.stage, id.partition, attempt, life.clone(), now);
-                }
-                adoptable
-            }
-            _ => false,
+        let ended = stages.task(id.stage, id.partition).is_none_or(|task| task.has_ended(attempt));
+        let adoptable = !ended && stages.is_adoptable(id.stage, id.partition, attempt::number(attempt));
+        if adoptable {
+            stages.adopt(id.stage, id.partition, attempt, life.clone(), now);
         }
+        adoptable
     }
 
     /// Everything of it that runs on `life`.

@@ -278,11 +278,11 @@ mod tests {
         ];
         for error in errors {
             let shown = format!("{error:?}");
-            let failure = Failure::from(error).in_directory(Path::new("/work/shuffle/j/1/2-3"));
+            let failure = Failure::from(error).in_directory(Path::new("/srv/shuffle/j/1/2-3"));
             let TaskFailure::Retryable(text) = failure.clone().into() else {
                 panic!("{shown}: {failure:?}")
             };
-            assert!(text.contains("no space left in WORK_DIR (/work/shuffle/j/1/2-3)"), "{text}");
+            assert!(text.contains("no space left in WORK_DIR (/srv/shuffle/j/1/2-3)"), "{text}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! A cluster around auxiliaries: the built-in control store on a scratch disk, and a leader that keeps the ring.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod blobs;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

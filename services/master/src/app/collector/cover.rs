@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use api::dataset::blob_prefix;
 use control::{Consistency, ControlStore, KeyValue, Range};
 use jobs::{JobRecord, PartLocation};
 
 use super::Error;
 use crate::app::datasets::{INTENTS, MANIFESTS, Manifest};
 use crate::app::jobs::RECORDS;
-use api::dataset::blob_prefix;
 
 /// What blobs that are collected begin with; others are left alone.
 pub(super) const PREFIXES: [&str; 2] = ["datasets/", "results/"];

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::job::JobState;
 use api::task::{ReportResponse, ResultPart};
 use api::{ErrorCode, JobId, Problem};
 use control::{Op, Revision};
@@ -97,10 +98,23 @@ pub(super) async fn write(ledger: Ledger, save: Save, replaces: Revision) -> Wri
 }
 
 /// Writes the end of a job, with all that belongs to it.
-pub(super) async fn end(jobs: Jobs, ledger: Ledger, ending: Ending, replaces: Revision) -> Write {
+pub(super) async fn end(jobs: Jobs, ledger: Ledger, mut ending: Ending, replaces: Revision) -> Write {
     let job = ending.record.id;
-    let outcome = try_end(&jobs, &ledger, &ending, replaces).await;
+    let mut outcome = try_end(&jobs, &ledger, &ending, replaces).await;
+    if matches!(outcome, Err(Error::Store(control::Error::Invalid(_)))) && ending.record.state != JobState::Succeeded {
+        // What its tasks said is too much for one transaction, and only for people now: it must not keep the job from ending.
+        ending.chunks.clear();
+        outcome = try_end(&jobs, &ledger, &ending, replaces).await;
+    }
     let refusal = match &outcome {
+        // A failure cannot be refused in turn: it is tried again with the next tick.
+        _ if ending.record.state == JobState::Failed => {
+            return Write {
+                job,
+                what: What::End,
+                outcome,
+            };
+        }
         Err(error @ (Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_))) => {
             Problem::new(error.code(), error.to_string())
         }
