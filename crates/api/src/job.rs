@@ -42,6 +42,24 @@ pub struct JobSpec {
     pub output: Option<OutputSpec>,
 }
 
+impl JobSpec {
+    /// Bytes of the texts in it.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let of_table = |(name, table): (&String, &TableSpec)| {
+            let source = [&table.uri, &table.dataset].into_iter().flatten().map(String::len);
+            let columns = table
+                .options
+                .schema
+                .iter()
+                .map(|column| column.name.len() + column.data_type.len());
+            name.len() + source.chain(columns).sum::<usize>()
+        };
+        let labels = self.labels.iter().map(|(name, value)| name.len() + value.len());
+        self.query.len() + self.tables.iter().map(of_table).chain(labels).sum::<usize>()
+    }
+}
+
 /// A dataset that a job writes, as Parquet. It appears, whole, with the end of the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

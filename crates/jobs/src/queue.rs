@@ -48,6 +48,8 @@ pub(crate) struct Ticket {
     pub(crate) priority: i32,
     pub(crate) namespace: Arc<str>,
     pub(crate) served: u64,
+    /// Size of what was submitted.
+    pub(crate) bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ struct Turn {
 pub struct NamespaceLoad {
     /// Jobs of which nothing has been started.
     pub queued: usize,
+    /// Bytes of what was submitted with them.
+    pub queued_bytes: usize,
     /// Jobs that have been started and have not ended.
     pub active: usize,
     /// Slots in use.
@@ -103,6 +107,7 @@ impl Queue {
         let load = self.loads.entry(Arc::clone(&ticket.namespace)).or_default();
         load.slots += standing.in_hand;
         load.queued += usize::from(standing.is_queued);
+        load.queued_bytes += queued_bytes(&ticket, &standing);
         load.active += usize::from(standing.is_active);
         *self.active.entry(ticket.priority).or_default() += usize::from(standing.is_active);
         *self.queued.entry(ticket.priority).or_default() += usize::from(standing.is_queued);
@@ -123,6 +128,7 @@ impl Queue {
         if let Some(load) = self.loads.get_mut(&ticket.namespace) {
             load.slots -= standing.in_hand;
             load.queued -= usize::from(standing.is_queued);
+            load.queued_bytes -= queued_bytes(&ticket, &standing);
             load.active -= usize::from(standing.is_active);
             if *load == NamespaceLoad::default() {
                 self.loads.remove(&ticket.namespace);
@@ -207,6 +213,10 @@ impl Queue {
             count(&mut self.queued.range(..0)),
         ]
     }
+}
+
+fn queued_bytes(ticket: &Ticket, standing: &Standing) -> usize {
+    if standing.is_queued { ticket.bytes } else { 0 }
 }
 
 fn lessen(counts: &mut BTreeMap<i32, usize>, priority: i32, by_one: bool) {

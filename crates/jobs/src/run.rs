@@ -38,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) told: u64,
     /// Only its plan is wanted; nothing of it is kept.
     pub(crate) is_dry: bool,
+    /// Size of what was submitted.
+    pub(crate) bytes: usize,
     max_attempts: u32,
     deadline: Millis,
     timeout: Millis,
@@ -69,6 +71,7 @@ impl Run {
             journal: Journal::default(),
             told: 0,
             is_dry: false,
+            bytes: record.spec.text_bytes(),
             max_attempts: record.spec.max_attempts.unwrap_or(policy.max_attempts).max(1),
             deadline: record.submitted_at_ms.saturating_add(timeout),
             timeout,

@@ -71,6 +71,8 @@ pub struct Settings {
     pub result_ttl: HumanDuration,
     /// Jobs of one namespace that may wait; more are refused with 429.
     pub max_queued_jobs: usize,
+    /// Bytes of SQL and tables that these may have in all: the leader keeps them in memory.
+    pub max_queued_job_bytes: ByteSize,
     /// Jobs of one namespace that run at once; further ones wait.
     pub max_running_jobs: usize,
     /// Ended jobs of one namespace that are kept; more are refused with 429 until some are gone.
@@ -123,6 +125,7 @@ impl Default for Settings {
             max_in_flight: 4096,
             result_ttl: HumanDuration(Duration::from_secs(24 * 60 * 60)),
             max_queued_jobs: 10_000,
+            max_queued_job_bytes: ByteSize(256 << 20),
             max_running_jobs: 1_000,
             max_stored_jobs: 100_000,
             max_stored_results: ByteSize(100 << 30),

@@ -72,6 +72,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         result_ttl: settings.result_ttl.0,
         quotas: Quotas {
             queued_jobs: settings.max_queued_jobs,
+            queued_bytes: usize::try_from(settings.max_queued_job_bytes.0).unwrap_or(usize::MAX),
             running_jobs: settings.max_running_jobs,
             stored_jobs: settings.max_stored_jobs,
             stored_bytes: settings.max_stored_results.0,

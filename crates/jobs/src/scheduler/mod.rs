@@ -294,6 +294,7 @@ impl Scheduler {
             priority: run.record.spec.priority,
             namespace: run.record.namespace.as_str().into(),
             served: run.served,
+            bytes: run.bytes,
         };
         self.queue.put(ticket, standing);
     }

@@ -19,6 +19,8 @@ const MAX_ATTEMPTS: u32 = 10;
 const MAX_RESULT_TTL_SECONDS: u64 = 365 * 24 * 60 * 60;
 const MAX_DATASET: usize = 128;
 const MAX_IDEMPOTENCY_KEY: usize = 255;
+/// Most bytes of all texts of a submission: its SQL, and its tables with their columns.
+const MAX_TEXT_BYTES: usize = 512 * 1024;
 
 /// Checks a submission.
 pub(super) fn check(spec: &JobSpec) -> Result<(), Error> {
@@ -31,6 +33,12 @@ pub(super) fn check(spec: &JobSpec) -> Result<(), Error> {
         format!("there are {} tables; at most {MAX_TABLES} are allowed", spec.tables.len())
     })?;
     spec.tables.iter().try_for_each(|(name, table)| check_table(name, table))?;
+    refuse(spec.text_bytes() > MAX_TEXT_BYTES, || {
+        format!(
+            "query and tables have {} bytes; at most {MAX_TEXT_BYTES} are allowed",
+            spec.text_bytes()
+        )
+    })?;
     let name = spec.name.as_deref().unwrap_or("job");
     refuse(!is_text(name, 1, MAX_NAME), || {
         format!("name must be 1 to {MAX_NAME} bytes without control characters")
@@ -159,7 +167,10 @@ mod tests {
     #[test]
     fn each_bound_is_named_in_its_refusal() {
         let long = "x".repeat(70_000);
+        let column = json!({ "name": "x".repeat(6_000), "type": "int" });
+        let wide = json!({ "uri": "file:///a", "options": { "schema": vec![column; 100] } });
         let cases = [
+            (json!({ "tables": { "t": wide } }), "query and tables have 600"),
             (json!({ "query": "  " }), "query is empty"),
             (json!({ "query": long }), "query has 70000 bytes"),
             (json!({ "name": "" }), "name must be"),

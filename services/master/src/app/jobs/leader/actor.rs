@@ -202,8 +202,8 @@ impl Actor {
 
     fn refuses(&self, namespace: &str) -> Option<String> {
         let stored = self.stored.get(namespace).copied().unwrap_or_default();
-        let queued = self.scheduler.load(namespace).queued;
-        self.jobs.inner.quotas.refuses(namespace, queued, stored)
+        let load = self.scheduler.load(namespace);
+        self.jobs.inner.quotas.refuses(namespace, load, stored)
     }
 
     /// A worker that is not told that its report is durable sends it again.

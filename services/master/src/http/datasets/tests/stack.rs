@@ -128,6 +128,7 @@ impl Stack {
                 running_jobs: 10,
                 stored_jobs: 10,
                 stored_bytes: 1 << 20,
+                ..Quotas::default()
             },
             datasets: None,
         });

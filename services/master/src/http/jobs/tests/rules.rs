@@ -109,10 +109,7 @@ async fn over_its_quota_a_namespace_is_told_what_to_do_and_others_are_not() {
     assert_eq!(refused.json()["code"], "rate_limited");
     assert!(refused.headers.contains_key("retry-after"));
     assert!(
-        refused.json()["detail"]
-            .as_str()
-            .unwrap()
-            .contains("2 jobs waiting, and may have 2"),
+        refused.json()["detail"].as_str().unwrap().contains("2 jobs waiting, of "),
         "{}",
         refused.text()
     );
@@ -121,6 +118,30 @@ async fn over_its_quota_a_namespace_is_told_what_to_do_and_others_are_not() {
     assert_eq!(
         master.ask("POST", "/jobs?ns=other", Some(job(json!({})))).await.status,
         StatusCode::ACCEPTED
+    );
+}
+
+#[tokio::test]
+async fn large_submissions_count_by_their_bytes() {
+    let store = Store::open().await;
+    let rules = Rules {
+        quotas: Quotas {
+            queued_bytes: 20_000,
+            ..Quotas::default()
+        },
+        ..Rules::default()
+    };
+    let master = Master::start_with(&store, "master-1", rules).await;
+    master.leads().await;
+    let long = json!({ "query": format!("SELECT 1 -- {}", "x".repeat(15_000)) });
+    master.submit(long.clone()).await;
+    master.submit(long.clone()).await;
+    let refused = master.ask("POST", "/jobs", Some(job(long))).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text());
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("2 jobs waiting, of 30") && detail.contains("of 20000 bytes"),
+        "{detail}"
     );
 }
 
