@@ -17,6 +17,7 @@ mod queries;
 mod refusals;
 mod remote;
 mod repeatable;
+mod splits;
 mod statements;
 mod stores;
 mod tables;
