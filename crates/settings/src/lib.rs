@@ -5,6 +5,7 @@
 
 mod invocation;
 mod load;
+mod names;
 mod values;
 
 pub use invocation::Invocation;

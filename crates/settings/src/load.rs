@@ -8,13 +8,14 @@ use config::{Config, Environment, File, FileFormat, Map};
 use serde_json::Value;
 
 use crate::Settings;
+use crate::names::{misspelt, nearest};
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// TOML or YAML file.
     pub file: Option<PathBuf>,
-    /// Environment variables; those that name no setting are not ours and are left alone.
+    /// Environment variables; those that name no setting, and are not a slip away from one, are not ours and are left alone.
     pub environment: BTreeMap<String, String>,
     /// Flags, by field name.
     pub flags: BTreeMap<String, String>,
@@ -106,6 +107,7 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, Problems> {
             }
         }
     }
+    problems.extend(misspelt::<T>(&sources.environment, &defaults));
     let settings: T = serde_json::from_value(Value::Object(accepted)).map_err(|error| Problems(vec![error.to_string()]))?;
     problems.extend(settings.problems());
     if problems.is_empty() {
@@ -203,31 +205,6 @@ fn parse_one<T: Settings>(name: &str, value: Value) -> Result<Value, String> {
         (Err(error), None) => Err(error),
         (Err(_), Some(spelled)) => attempt(&spelled).map(|()| spelled),
     }
-}
-
-/// The known name closest to a misspelt one, when close enough to be a slip.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    known
-        .map(|candidate| (distance(name, candidate), candidate.as_str()))
-        .filter(|(d, _)| *d <= 3)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance, two rows at a time.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -333,6 +310,38 @@ mod tests {
                 .any(|p| p.starts_with("CACHE_MAX_BYTES") && p.contains("256MiB")),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn a_variable_that_is_almost_a_setting_is_refused_and_others_are_left_alone() {
+        let load = |names: &[(&str, &str)]| {
+            load::<Example>(&Sources {
+                environment: variables(names),
+                ..Sources::default()
+            })
+        };
+        for (wrong, right) in [
+            ("CACHE_MAX_BYTE", "CACHE_MAX_BYTES"),
+            ("VITRUAL_NODES", "VIRTUAL_NODES"),
+            ("DATA_DIRSS", "DATA_DIRS"),
+        ] {
+            let Problems(problems) = load(&[(wrong, "1")]).unwrap_err();
+            assert_eq!(
+                problems,
+                [format!(
+                    "{wrong} is not a setting; did you mean {right}? Unset it if it is somebody else's"
+                )]
+            );
+        }
+        let others = [
+            ("PORTS", "x"),
+            ("NODE_IP", "x"),
+            ("XDG_DATA_DIRS", "x"),
+            ("REPLICATION_FACTOR", "3"),
+            ("zone", "x"),
+            ("CLUSTER_NAME", "x"),
+        ];
+        assert_eq!(load(&others).unwrap().virtual_nodes, 3);
     }
 
     #[test]
