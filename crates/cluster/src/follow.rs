@@ -6,7 +6,7 @@ use std::time::Duration;
 use control::{Consistency, ControlStore, Event, KeyValue, Range, Revision};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(2);
@@ -61,8 +61,33 @@ async fn watch(store: &Arc<dyn ControlStore>, prefix: &str, mut from: Revision, 
                     backoff = FIRST_BACKOFF;
                 }
                 pause(prefix, &error, &mut backoff).await;
+                if has_gone_back(store, prefix, from).await {
+                    return;
+                }
             }
         }
+    }
+}
+
+/// Whether the store's history ends before what was heard: its data was lost, and a watch would wait for revisions that others than
+/// ours will have.
+async fn has_gone_back(store: &Arc<dyn ControlStore>, prefix: &str, from: Revision) -> bool {
+    let look = Range {
+        limit: 1,
+        ..Range::prefix(prefix)
+    };
+    match store.range(look, Consistency::Linearizable).await {
+        Ok(listing) if listing.revision + 1 < from => {
+            error!(
+                prefix,
+                known = from - 1,
+                found = listing.revision,
+                "the control store has lost its data, or is another one: going on with what is there; restore it from a backup of its \
+                 own, and restart all nodes"
+            );
+            true
+        }
+        _ => false,
     }
 }
 

@@ -81,6 +81,15 @@ impl EtcdServer {
         }
     }
 
+    /// Kills the process and removes its data.
+    ///
+    /// # Panics
+    /// When they cannot be removed.
+    pub fn lose_data(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.directory.path().join("data")).expect("the data directory can be removed");
+    }
+
     /// Stops the process where it stands: its connections stay open and nothing answers.
     pub fn pause(&self) {
         self.signal("-STOP");

@@ -51,12 +51,12 @@ impl EtcdAdmin {
     /// # Errors
     /// [`Error::Unavailable`] when none answers.
     pub async fn view(&self) -> Result<EtcdView> {
-        let said: Vec<Result<Said>> = join_all(self.members.iter().map(|(endpoint, client)| status(endpoint, client))).await;
+        let said: Vec<Answer<Said>> = join_all(self.members.iter().map(|(endpoint, client)| status(endpoint, client))).await;
         let (mut view, mut silent) = (self.members().await?, Vec::new());
         for answer in said {
             match answer {
                 Ok(said) => view.heard(&said),
-                Err(error) => silent.push(error.to_string()),
+                Err(reason) => silent.push(reason),
             }
         }
         if view.heard_from == 0 {
@@ -86,7 +86,7 @@ impl EtcdAdmin {
                         ..EtcdView::default()
                     });
                 }
-                Err(error) => silent.push(error.to_string()),
+                Err(reason) => silent.push(reason),
             }
         }
         Err(Error::Unavailable(silent.join("; ")))
@@ -112,7 +112,10 @@ impl EtcdView {
     }
 }
 
-async fn status(endpoint: &str, client: &Client) -> Result<Said> {
+/// What a member answers, or why it does not.
+type Answer<T> = std::result::Result<T, String>;
+
+async fn status(endpoint: &str, client: &Client) -> Answer<Said> {
     let mut maintenance = client.maintenance_client();
     let status = within(endpoint, maintenance.status()).await?;
     let header = status.header();
@@ -129,11 +132,13 @@ async fn status(endpoint: &str, client: &Client) -> Result<Said> {
     })
 }
 
-async fn within<T>(endpoint: &str, call: impl Future<Output = std::result::Result<T, EtcdError>>) -> Result<T> {
-    match timeout(PATIENCE, call).await {
-        Ok(answer) => answer.map_err(|error| Error::Unavailable(format!("{endpoint}: {}", classify(error).error))),
-        Err(_) => Err(Error::Unavailable(format!("{endpoint} does not answer within {PATIENCE:?}"))),
-    }
+async fn within<T>(endpoint: &str, call: impl Future<Output = std::result::Result<T, EtcdError>>) -> Answer<T> {
+    let answer = timeout(PATIENCE, call).await;
+    let answer = answer.map_err(|_| format!("{endpoint} does not answer within {PATIENCE:?}"))?;
+    answer.map_err(|error| match classify(error).error {
+        Error::Unavailable(reason) | Error::Timeout(reason) => format!("{endpoint}: {reason}"),
+        other => format!("{endpoint}: {other}"),
+    })
 }
 
 impl std::fmt::Debug for EtcdAdmin {

@@ -3,6 +3,9 @@
 //! What has been handed out is remembered as one number, the next revision to ask for; after any failure the watch is
 //! opened again from there, at another member if need be. Progress answers do not advance that number: etcd before 3.4.25
 //! may send one ahead of the events it covers (etcd issue 15220).
+//!
+//! A server that has come back with a shorter history is not the store it was: its data was lost. Then the watch ends as if
+//! events had been compacted, since its reader must look at everything anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +32,7 @@ pub(super) async fn open(endpoints: Arc<Endpoints>, prefix: String, from: Revisi
         next: from,
         connection: None,
         joined: Vec::new(),
+        reached: 0,
     };
     let patience = watching.endpoints.options.request_timeout;
     watching.connect(patience).await?;
@@ -49,6 +53,8 @@ struct Watching {
     connection: Option<Connection>,
     /// Events of a revision whose other fragments are still to come.
     joined: Vec<Event>,
+    /// Revision of the store when the watch was opened last.
+    reached: Revision,
 }
 
 struct Connection {
@@ -111,6 +117,7 @@ impl Watching {
         let events = std::mem::replace(&mut self.joined, rest);
         if let Some(event) = events.last() {
             self.next = event.revision() + 1;
+            self.reached = self.reached.max(event.revision());
         }
         Ok(events)
     }
@@ -133,14 +140,20 @@ impl Watching {
             let opening = async {
                 let mut stream = watches.watch(self.prefix.as_str(), Some(options)).await?;
                 // The first answer says that the watch stands; only then nothing can be missed.
-                let created = stream
-                    .message()
-                    .await?
-                    .is_some_and(|answer| answer.created() && !answer.canceled());
-                Ok(created.then_some(stream))
+                let answer = stream.message().await?;
+                let created = answer.filter(|answer| answer.created() && !answer.canceled());
+                let revision = |answer: WatchResponse| answer.header().map_or(0, |header| convert::unsigned(header.revision()));
+                Ok(created.map(|answer| (stream, revision(answer))))
             };
             let error = match timeout(self.endpoints.failover.attempt(), opening).await {
-                Ok(Ok(Some(stream))) => {
+                Ok(Ok(Some((_, revision)))) if revision < self.reached => {
+                    return Err(Error::Compacted {
+                        requested: self.next,
+                        oldest: 1,
+                    });
+                }
+                Ok(Ok(Some((stream, revision)))) => {
+                    self.reached = revision;
                     self.connection = Some(Connection {
                         member,
                         stream,
@@ -228,6 +241,7 @@ mod tests {
             next: 3,
             connection: None,
             joined: Vec::new(),
+            reached: 0,
         };
         let mut accept = |revisions: &[i64], fragment| {
             let events = watching.accept(response(revisions, fragment)).unwrap();

@@ -160,6 +160,27 @@ async fn watch_ends_with_an_error_when_no_server_comes_back() {
 }
 
 #[tokio::test]
+async fn watch_of_a_server_that_lost_its_data_ends_and_its_reader_looks_anew() {
+    let mut server = EtcdServer::start(&[]).await;
+    let store = connect(vec![server.endpoint()]).await;
+    let mut last = 0;
+    for _ in 0..5 {
+        last = put(&store, "key").await.unwrap();
+    }
+    let mut watch = store.watch("key".to_owned(), last + 1).await.unwrap();
+    server.lose_data();
+    server.restart().await;
+    let end = timeout(DEADLINE, watch.next())
+        .await
+        .expect("it ends")
+        .expect("with an error");
+    assert!(
+        matches!(end, Err(Error::Compacted { requested, .. }) if requested == last + 1),
+        "{end:?}"
+    );
+}
+
+#[tokio::test]
 async fn idle_watch_survives_its_signs_of_life() {
     let server = EtcdServer::start(&[]).await;
     let options = EtcdOptions {
