@@ -8,7 +8,9 @@ pub mod frames;
 pub mod peer;
 mod request_id;
 pub mod server;
+mod upload;
 
 pub use error::ApiError;
 pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
 pub use request_id::RequestId;
+pub use upload::upload;

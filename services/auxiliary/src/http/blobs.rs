@@ -1,8 +1,6 @@
 //! `/internal/v1/blobs`: immutable, named, streamed both ways.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api::ErrorCode;
 use axum::Json;
@@ -12,17 +10,13 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANG
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use blobs::holder::{BLOB_BYTES, Check, Checked, Held, MAX_NAMES, Named, Page, parse_range, tag};
-use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use serde::Deserialize;
 use store::blob::{BlobInfo, BlobName, Error};
 use transport::{ApiError, ApiJson, ApiPath, ApiQuery};
 
 use crate::app::App;
 use crate::app::blobs::WriteError;
-
-/// Longest silence of a writer.
-const SILENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +41,7 @@ pub(super) async fn write(
     ApiQuery(query): ApiQuery<WriteQuery>,
     body: Body,
 ) -> Result<(StatusCode, Json<Held>), ApiError> {
-    let content = with_patience(body);
+    let content = transport::upload(body);
     let written = async {
         let name = BlobName::try_new(name)?;
         match query.copy {
@@ -166,22 +160,6 @@ fn held(info: BlobInfo) -> Held {
         bytes: info.bytes,
         crc32c: info.crc32c,
     }
-}
-
-/// A writer that says nothing for too long has gone.
-fn with_patience(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let body = body.into_data_stream();
-    futures::stream::try_unfold(body, |mut body| async move {
-        match tokio::time::timeout(SILENCE, body.next()).await {
-            Ok(Some(Ok(piece))) => Ok(Some((piece, body))),
-            Ok(Some(Err(error))) => Err(io::Error::other(error)),
-            Ok(None) => Ok(None),
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("nothing came for {SILENCE:?}"),
-            )),
-        }
-    })
 }
 
 fn count(app: &App, operation: &str, result: &str) {

@@ -1,8 +1,5 @@
 //! `PUT /datasets/{name}/{file}`.
 
-use std::io;
-use std::time::Duration;
-
 use api::Problem;
 use api::cache::Condition;
 use api::dataset::Uploaded;
@@ -10,9 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use serde::Deserialize;
 use transport::{ApiError, ApiPath, ApiQuery};
 use utoipa::IntoParams;
@@ -22,9 +17,6 @@ use utoipa_axum::routes;
 use super::name;
 use crate::app::datasets::Upload;
 use crate::http::{AppState, params};
-
-/// Longest silence of a client.
-const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(put))
@@ -70,23 +62,7 @@ async fn put(
         format: options.format,
         only_new,
     };
-    let (uploaded, created) = app.datasets.upload(order, content(body)).await?;
+    let (uploaded, created) = app.datasets.upload(order, transport::upload(body).boxed()).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(uploaded)))
-}
-
-/// A body that breaks off when nothing comes for too long.
-fn content(body: Body) -> BoxStream<'static, io::Result<Bytes>> {
-    futures::stream::try_unfold(body.into_data_stream(), |mut body| async move {
-        match tokio::time::timeout(SILENCE, body.next()).await {
-            Ok(Some(Ok(piece))) => Ok(Some((piece, body))),
-            Ok(Some(Err(error))) => Err(io::Error::other(error)),
-            Ok(None) => Ok(None),
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("nothing came for {SILENCE:?}"),
-            )),
-        }
-    })
-    .boxed()
 }
