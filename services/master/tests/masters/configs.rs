@@ -7,7 +7,8 @@ use futures::future::join_all;
 use master::Settings;
 use settings::Sources;
 
-use crate::support::{Masters, free_port, put};
+use crate::port::Port;
+use crate::support::{Masters, put};
 
 fn file(at: usize) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../deploy/configs/node{at}.yaml"))
@@ -44,15 +45,15 @@ fn files_describe_one_cluster_without_a_clash() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_masters_start_from_the_files_and_outlive_two() {
     let directory = tempfile::tempdir().unwrap();
-    let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();
-    let initial: Vec<String> = (1..=5).map(|at| format!("node{at}=127.0.0.1:{}", ports[at - 1])).collect();
+    let ports: Vec<Port> = (0..5).map(|_| Port::reserve()).collect();
+    let initial: Vec<String> = (1..=5).map(|at| format!("node{at}={}", ports[at - 1].address())).collect();
     let settings = (1..=5).map(|at| {
         let raft_dir = directory.path().join(format!("node{at}"));
         load(
             at,
             &[
                 ("port", "0".to_owned()),
-                ("internal_port", ports[at - 1].to_string()),
+                ("internal_port", ports[at - 1].number().to_string()),
                 ("raft_dir", raft_dir.display().to_string()),
                 ("raft_initial_cluster", initial.join(",")),
             ],

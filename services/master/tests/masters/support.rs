@@ -1,7 +1,6 @@
 //! Masters on this machine, which can be stopped and started again on their directories.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,8 @@ use serde_json::Value;
 use settings::{List, Secret};
 use tempfile::TempDir;
 use transport::peer::{PeerClient, PeerError, PeerPolicy, PeerRequest};
+
+use crate::port::Port;
 
 pub(crate) const TOKEN: &str = "secret";
 /// Longest wait for anything; far beyond what any takes.
@@ -28,6 +29,8 @@ pub(crate) struct Masters {
 
 struct Node {
     settings: Settings,
+    /// Kept while it is stopped: it comes back on them.
+    _ports: [Port; 2],
     running: Option<Handle>,
 }
 
@@ -39,8 +42,8 @@ impl Masters {
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
         };
-        let ports: Vec<(u16, u16)> = (0..count).map(|_| (free_port(), free_port())).collect();
-        let initial = (1..=count).map(|at| format!("master-{at}=127.0.0.1:{}", ports[at - 1].1));
+        let ports: Vec<[Port; 2]> = (0..count).map(|_| reserve()).collect();
+        let initial = (1..=count).map(|at| format!("master-{at}={}", ports[at - 1][1].address()));
         let initial = List(initial.collect());
         for (at, ports) in (1..=count).zip(ports) {
             masters.place(at, ports, |settings| settings.raft_initial_cluster = initial.clone());
@@ -55,7 +58,8 @@ impl Masters {
         masters
     }
 
-    fn place(&mut self, at: usize, (public, private): (u16, u16), change: impl FnOnce(&mut Settings)) {
+    fn place(&mut self, at: usize, ports: [Port; 2], change: impl FnOnce(&mut Settings)) {
+        let [public, private] = [&ports[0], &ports[1]].map(Port::number);
         let mut settings = Settings {
             node_id: format!("master-{at}"),
             bind: [127, 0, 0, 1].into(),
@@ -66,14 +70,18 @@ impl Masters {
             ..Settings::default()
         };
         change(&mut settings);
-        let running = None;
-        self.nodes.insert(at, Node { settings, running });
+        let node = Node {
+            settings,
+            _ports: ports,
+            running: None,
+        };
+        self.nodes.insert(at, node);
     }
 
     /// One more, which is to join those that are there.
     pub(crate) fn newcomer(&mut self, at: usize) {
         let join = List(self.nodes.values().map(private_address).collect());
-        self.place(at, (free_port(), free_port()), |settings| settings.raft_join = join);
+        self.place(at, reserve(), |settings| settings.raft_join = join);
     }
 
     /// Changes the settings of its next life.
@@ -230,11 +238,11 @@ pub(crate) fn put(peers: &PeerClient, address: &str, path: &str, value: &str) ->
     request.body("text/plain", Bytes::copy_from_slice(value.as_bytes()))
 }
 
-fn private_address(node: &Node) -> String {
-    format!("127.0.0.1:{}", node.settings.internal_port)
+/// For the public and the private listener.
+fn reserve() -> [Port; 2] {
+    [Port::reserve(), Port::reserve()]
 }
 
-/// A port that nobody has now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+fn private_address(node: &Node) -> String {
+    format!("127.0.0.1:{}", node.settings.internal_port)
 }
