@@ -10,10 +10,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{WatchOptions, WatchResponse, WatchStream};
+use etcd_client::{GetOptions, WatchOptions, WatchResponse, WatchStream};
 use futures::stream;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::classify::classify;
 use super::convert;
@@ -53,7 +53,7 @@ struct Watching {
     connection: Option<Connection>,
     /// Events of a revision whose other fragments are still to come.
     joined: Vec<Event>,
-    /// Revision of the store when the watch was opened last.
+    /// The latest revision of the store that was seen.
     reached: Revision,
 }
 
@@ -146,14 +146,20 @@ impl Watching {
                 Ok(created.map(|answer| (stream, revision(answer))))
             };
             let error = match timeout(self.endpoints.failover.attempt(), opening).await {
-                Ok(Ok(Some((_, revision)))) if revision < self.reached => {
+                // A member that is behind is no loss: what a majority has says which it is.
+                Ok(Ok(Some((_, revision)))) if revision < self.reached && self.has_lost_data(member).await => {
+                    let (known, prefix) = (self.reached, &self.prefix);
+                    error!(
+                        prefix,
+                        known, "etcd has lost its data: its history ends before what was read from it"
+                    );
                     return Err(Error::Compacted {
                         requested: self.next,
                         oldest: 1,
                     });
                 }
                 Ok(Ok(Some((stream, revision)))) => {
-                    self.reached = revision;
+                    self.reached = self.reached.max(revision);
                     self.connection = Some(Connection {
                         member,
                         stream,
@@ -172,6 +178,19 @@ impl Watching {
             }
             sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Whether the history that a majority agrees on ends before what was seen here.
+    async fn has_lost_data(&self, member: usize) -> bool {
+        let mut keys = self.endpoints.client(member).kv_client();
+        let look = keys.get(self.prefix.as_str(), Some(GetOptions::new().with_count_only()));
+        match timeout(self.endpoints.failover.attempt(), look).await {
+            Ok(Ok(answer)) => {
+                let header = answer.header();
+                header.is_some_and(|header| convert::unsigned(header.revision()) < self.reached)
+            }
+            _ => false,
         }
     }
 
