@@ -1,0 +1,1 @@
+//! Who is asking, and what they may do: API keys, tokens, roles, and the one table of rules.

@@ -1,0 +1,1 @@
+//! Certificates of the cluster, and the encrypted connections between its nodes.
