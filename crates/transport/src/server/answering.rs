@@ -19,6 +19,7 @@ use tower::Service;
 use tracing::{debug, error};
 
 use super::Layers;
+use super::gate::Escort;
 use super::metrics::RouteFigures;
 use crate::current::{Asked, Current};
 use crate::{ApiError, RequestId};
@@ -67,12 +68,16 @@ impl Service<Request> for Layered {
             current: Some(current),
             timeout,
             deadline: None,
+            escort: None,
             stage: Stage::Over,
         };
-        let admitted = self.layers.admit(&mut request);
-        answering.stage = answering.within(|_| match admitted {
-            Ok(()) => Stage::Handled(self.route.call(request)),
-            Err(refusal) => Stage::Refused(Some(refusal.into_response())),
+        // As the request, so that what a gate logs carries its identity.
+        let layers = Arc::clone(&self.layers);
+        let admission = answering.within(|_| layers.admit(&mut request));
+        answering.escort = admission.escort;
+        answering.stage = answering.within(|_| match admission.refusal {
+            None => Stage::Handled(self.route.call(request)),
+            Some(refusal) => Stage::Refused(Some(refusal.into_response())),
         });
         answering
     }
@@ -88,6 +93,7 @@ pub(super) struct Answering {
     timeout: Duration,
     /// Made when the handler first waits: many do not.
     deadline: Option<Pin<Box<Sleep>>>,
+    escort: Option<Box<dyn Escort>>,
     stage: Stage,
 }
 
@@ -141,6 +147,9 @@ impl Future for Answering {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(self.poll_response(context));
         let (took, status) = (self.started.elapsed(), response.status());
+        if let Some(mut escort) = self.escort.take() {
+            escort.leave(&mut response);
+        }
         self.within(|_| debug!(status = status.as_u16(), elapsed = ?took, "answered"));
         if let Some(Current { id, asked: Some(asked) }) = self.current.take() {
             self.figures.answered(&self.layers.metrics, &asked, status, took);

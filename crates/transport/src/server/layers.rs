@@ -13,6 +13,7 @@ use axum::routing::Route;
 use tower::layer::layer_fn;
 
 use super::answering::Layered;
+use super::gate::{Admission, Gate};
 use super::metrics::HttpMetrics;
 use crate::ApiError;
 use crate::current::Current;
@@ -31,6 +32,7 @@ pub struct Layers {
     max_in_flight: usize,
     in_flight: AtomicUsize,
     token: Option<Box<str>>,
+    gate: Option<Arc<dyn Gate>>,
     unhurried: fn(&Method, &str) -> bool,
 }
 
@@ -46,6 +48,7 @@ impl Layers {
             max_in_flight,
             in_flight: AtomicUsize::new(0),
             token: None,
+            gate: None,
             unhurried: |_, _| false,
         }
     }
@@ -65,14 +68,21 @@ impl Layers {
         self
     }
 
+    /// Asks this of every request that is not shed.
+    #[must_use]
+    pub fn gated(mut self, gate: Arc<dyn Gate>) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
     /// Puts the layers around a router. The order, outermost first, and why:
     ///
     /// 1. *observe*: request id, log lines, metrics and catch-panic see everything, refusals included;
     /// 2. *shed*: over the bound of requests in flight, answer 503 at once rather than queue;
     /// 3. *deadline*: no request outlives it, however slow the client or the handler;
     /// 4. *body limit*: before anything reads the body;
-    /// 5. *authenticate*: last, so that refusals are observed and bounded like all else. Peers' token here; users'
-    ///    credentials take the same place.
+    /// 5. *authenticate*: last, so that refusals are observed and bounded like all else. The token of peers on private
+    ///    listeners; on public ones a [`Gate`].
     ///
     /// All five are one service, `Layered`, since every service of its own costs a request two or three allocations.
     pub fn around(self, router: Router) -> Router {
@@ -89,7 +99,14 @@ impl Layers {
     }
 
     /// *Shed* and *authenticate*, and the *body limit*: what is decided before the handler is called.
-    pub(super) fn admit(&self, request: &mut Request) -> Result<(), ApiError> {
+    pub(super) fn admit(&self, request: &mut Request) -> Admission {
+        match self.admit_all(request) {
+            Err(refusal) => Admission::refused(refusal),
+            Ok(()) => self.gate.as_ref().map_or_else(Admission::granted, |gate| gate.admit(request)),
+        }
+    }
+
+    fn admit_all(&self, request: &mut Request) -> Result<(), ApiError> {
         // The request in question is among them.
         if self.in_flight.load(Ordering::Relaxed) > self.max_in_flight {
             return Err(ApiError::unavailable(

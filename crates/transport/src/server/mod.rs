@@ -2,6 +2,7 @@
 
 mod answering;
 mod bind;
+mod gate;
 mod layers;
 mod metrics;
 mod operations;
@@ -9,6 +10,7 @@ mod routes;
 mod serve;
 
 pub use bind::{BindError, bind};
+pub use gate::{Admission, Escort, Gate, PeerAddress};
 pub use layers::{Layers, is_token};
 pub use metrics::HttpMetrics;
 pub use operations::{Readiness, operations};

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, warn};
 
+use super::PeerAddress;
 use super::routes::Routes;
 
 /// Time for a client to send its headers, and for an idle connection to be used again. Longer than the minute for which
@@ -68,7 +69,11 @@ pub async fn serve(listener: TcpListener, routes: impl Into<Routes>, stop: Cance
 
 /// Answers the requests of one connection, until the client closes it, or the node stops.
 async fn converse(stream: TcpStream, routes: Routes, slot: ConnectionSlot, stop: CancellationToken) {
+    let peer = stream.peer_addr().ok().map(PeerAddress);
     let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(slot.clone());
         }
