@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a read.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
     /// `stale` reads what this master knows; otherwise the read is linearizable.
@@ -57,6 +58,7 @@ pub(super) fn consistency(asked: Option<Freshness>) -> Consistency {
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct WriteOptions {
     /// Time to live: seconds or a duration such as `5m`.
@@ -65,6 +67,7 @@ struct WriteOptions {
 
 /// Parameters of a listing.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListOptions {
     /// Keys that begin with it; all when absent.
