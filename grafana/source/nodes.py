@@ -16,7 +16,6 @@ STATE = Row(
             "short",
             Query(f"max by (instance) (up{{{NODE}}})", "{{instance}}"),
             words={0: "down", 1: "up"},
-            bad=0,
             warn=1,
             good_is_high=True,
             width=24,

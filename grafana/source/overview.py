@@ -36,7 +36,6 @@ WELL = Row(
             "short",
             Query("max(job_workers)", "workers"),
             more=JOBS,
-            bad=0,
             warn=1,
             good_is_high=True,
         ),
@@ -46,7 +45,7 @@ WELL = Row(
             "short",
             Query("sum(cluster_is_leader)", "leaders"),
             more=CONTROL,
-            bad=2,
+            only=1,
         ),
         figure(
             "Nodes down",

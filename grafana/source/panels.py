@@ -39,6 +39,8 @@ class Panel:
     warn: float | None = None
     bad: float | None = None
     good_is_high: bool = False
+    # The one good value of a large figure: fewer are as bad as more.
+    only: int | None = None
     # Words for figures: {0: "down"}.
     words: dict[int, str] = field(default_factory=dict)
     width: int | None = None
@@ -84,6 +86,13 @@ class Panel:
         panel.thresholds(self._thresholds())
 
     def _thresholds(self):
+        if self.only is not None:
+            bounds = ((None, "red"), (self.only, "green"), (self.only + 1, "red"))
+            return (
+                dashboard.ThresholdsConfig()
+                .mode(models.ThresholdsMode.ABSOLUTE)
+                .steps([models.Threshold(value=v, color=c) for v, c in bounds])
+            )
         colors = ["red", "orange", "green"] if self.good_is_high else ["green", "orange", "red"]
         bounds = (self.bad, self.warn) if self.good_is_high else (self.warn, self.bad)
         steps = [models.Threshold(value=None, color=colors[0] if any(b is not None for b in bounds) else "green")]
