@@ -54,6 +54,7 @@ impl Client {
             .read_timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
             .build()?;
         Ok(Self {
             http,
@@ -132,6 +133,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
             .build();
         let mut sending = match patient {
             Ok(http) => Box::pin(request.build(&http, url).send()),
