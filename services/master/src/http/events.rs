@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Only of this namespace (empty: of the default one), instead of the header `X-Namespace`; of all without either.
+    /// Namespace, instead of the header `X-Namespace`; `*` is all.
     ns: Option<String>,
     /// Only of keys that begin with it.
     #[serde(default)]
@@ -41,7 +41,7 @@ struct Options {
     kinds: Option<String>,
 }
 
-/// Listen to changes of the cache. Events `set`, `delete`, `expire` and `evict` carry `kind`, `namespace`, `key` and
+/// Listen to changes of a namespace of the cache. Events `set`, `delete`, `expire` and `evict` carry `kind`, `namespace`, `key` and
 /// `version`. `listening` comes first, and says whether every auxiliary is heard; `missed` says that there were events which
 /// are not told, and how many, if that is known. Nothing is told again after a reconnect.
 #[utoipa::path(get, operation_id = "cache_events", path = "/events", tag = "cache", params(Options),
@@ -52,7 +52,7 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let filter = Filter {
-        namespace: params::named_namespace(options.ns.as_deref(), &headers)?,
+        namespace: params::scope(options.ns.as_deref(), &headers)?.one(),
         prefix: options.prefix,
         kinds: kinds(options.kinds.as_deref())?,
     };
