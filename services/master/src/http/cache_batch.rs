@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use super::cache_entry::{entry, from_text, incr_failure};
 use super::lifetime::lifetime_of_seconds;
 use super::params::{Scope, failure};
+use super::who::Who;
 use super::{AppState, params};
 
 /// Most operations of one batch.
@@ -52,6 +53,7 @@ struct Asked {
     responses((status = 200, body = BatchResponse), (status = 400, body = Problem)))]
 async fn batch(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
     ApiJson(request): ApiJson<BatchRequest>,
@@ -73,6 +75,9 @@ async fn batch(
             is_incr: matches!(operation.action, Action::Incr { .. }),
         });
         operations.push(operation);
+    }
+    if operations.iter().any(|operation| !matches!(operation.action, Action::Get)) {
+        who.check_scope(access::Resource::Cache, access::Action::Write, &scope)?;
     }
     let answers = carry_out(&app.cache, operations).await;
     let results = asked.into_iter().zip(answers);

@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::who::{Who, stream_over};
 use super::{AppState, params};
 use crate::app::events::{Filter, Kind, MAX_LISTENERS, Told};
 
@@ -48,6 +49,7 @@ struct Options {
     responses((status = 200, description = "text/event-stream"), (status = 400, body = Problem), (status = 503, body = Problem, description = "Too many listen already")))]
 async fn events(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
@@ -71,7 +73,7 @@ async fn events(
         let told = listener.next().await?;
         Some((sse(&told), listener))
     });
-    let until_stop = first.chain(changes).map(Ok).take_until(app.stop.clone().cancelled_owned());
+    let until_stop = first.chain(changes).map(Ok).take_until(stream_over(app, who));
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
