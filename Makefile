@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test clean
+.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ test-full: ## `make test`, then the long runs: twenty times as many property cas
 
 lint: ## format, clippy, shellcheck and the checks of configuration files
 	@scripts/test --lint
+
+dashboards: ## Grafana's dashboards from grafana/source
+	@grafana/generate
+
+check-monitoring: ## every query of dashboards and alerts against a real Prometheus and stacks under a known load; two minutes, after a build
+	@scripts/check-monitoring
 
 docs: ## API documentation of the crates
 	@$(IN_ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps

@@ -24,6 +24,7 @@ pub mod remote;
 pub mod server;
 mod state;
 mod types;
+mod user_keys;
 
 pub use connect::{ControlSettings, connect, connect_etcd};
 pub use error::Error;
@@ -36,6 +37,7 @@ pub use instrumented::Instrumented;
 pub use types::{
     Compare, Consistency, Event, KeyValue, Lease, LeaseId, Op, OpResult, Range, RangeResponse, Revision, Txn, TxnResponse,
 };
+pub use user_keys::user_prefix;
 
 /// Result of a call to the store.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::runtime::Handle;
@@ -37,6 +37,13 @@ pub fn upload(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'sta
             }
         }
     })
+}
+
+/// Lets a body go whose request was refused before anybody read it.
+pub(crate) fn leave_unread(body: Body) {
+    if !body.is_end_stream() {
+        drop(Unread(Some(body.into_data_stream())));
+    }
 }
 
 /// What may still come of a body.

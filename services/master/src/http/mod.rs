@@ -1,5 +1,6 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
+mod auth;
 mod backups;
 mod cache;
 mod cache_batch;
@@ -10,7 +11,9 @@ mod cache_query;
 mod cluster;
 mod cluster_snapshot;
 mod datasets;
+mod document;
 mod events;
+mod gate;
 mod internal_cluster;
 mod internal_jobs;
 mod jobs;
@@ -25,8 +28,10 @@ mod ring;
 mod router;
 #[cfg(test)]
 mod tests;
+mod who;
 
 pub(crate) use datasets::is_unhurried;
+pub(crate) use gate::Front;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Both listeners, answering from the first moment: masters of the built-in engine wait for one another before they can
 //! start, and clients that come too early are told so at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use telemetry::Registry;
 use tokio::net::TcpListener;
 use transport::ApiError;
-use transport::server::{HttpMetrics, Layers, Readiness, Routes, operations, serve};
+use transport::server::{Gate, HttpMetrics, Layers, Readiness, Routes, operations, serve};
 
 use crate::Settings;
 
@@ -23,6 +24,7 @@ const MAX_BODY_BYTES: usize = 32 << 20;
 pub(super) struct Doors {
     public: Routes,
     private: Routes,
+    gate: Arc<dyn Gate>,
     metrics: HttpMetrics,
     registry: Registry,
     readiness: Readiness,
@@ -32,10 +34,11 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Listens: says whether the master is ready, and 503 to everything else.
+    /// Listens: says whether the master is ready, and 503 to everything else. The gate is before the public routes from the first moment.
     pub(super) fn open(
         settings: &Settings,
         (public, private): (TcpListener, TcpListener),
+        gate: Arc<dyn Gate>,
         registry: &Registry,
         readiness: &Readiness,
         tasks: &Tasks,
@@ -43,6 +46,7 @@ impl Doors {
         let doors = Self {
             public: Routes::new(Router::new()),
             private: Routes::new(Router::new()),
+            gate,
             metrics: HttpMetrics::new(registry),
             registry: registry.clone(),
             readiness: readiness.clone(),
@@ -65,8 +69,8 @@ impl Doors {
     /// From now on the public listener answers these.
     pub(super) fn set_public(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), self.request_timeout, MAX_BODY_BYTES, self.max_in_flight);
-        self.public
-            .replace(layers.unhurried(crate::http::is_unhurried).around(router));
+        let layers = layers.unhurried(crate::http::is_unhurried).gated(Arc::clone(&self.gate));
+        self.public.replace(layers.around(router));
     }
 
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.

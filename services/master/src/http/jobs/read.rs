@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Namespace of the jobs, instead of the header `X-Namespace`.
+    /// Namespace of the jobs, instead of the header `X-Namespace`; `*` is all.
     ns: Option<String>,
     /// Only jobs in this state.
     state: Option<JobState>,
@@ -59,7 +59,7 @@ async fn list(
         return Err(ApiError::invalid(format!("limit is {limit}; it must be 1 to {MAX_ITEMS}")));
     }
     let listing = Listing {
-        namespace: params::namespace(options.ns.as_deref(), &headers)?.to_string(),
+        namespace: params::scope(options.ns.as_deref(), &headers)?.one(),
         state: options.state,
         labels: options.label.as_deref().map_or_else(|| Ok(Vec::new()), labels)?,
         name: options.name,
