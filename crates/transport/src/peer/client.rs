@@ -10,6 +10,7 @@ use reqwest::Method;
 use telemetry::Metrics;
 
 use super::breaker::Breaker;
+use super::clocks::Clocks;
 use super::{BreakerPolicy, PeerError, PeerRequest};
 
 /// How peers are called unless a request says otherwise.
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     breakers: Mutex<HashMap<String, Breaker>>,
     calls: IntCounterVec,
     open: IntGaugeVec,
+    pub(super) clocks: Clocks,
 }
 
 impl PeerClient {
@@ -85,6 +87,7 @@ impl PeerClient {
                 "1 while the circuit breaker of a peer is open.",
                 &["peer"],
             ),
+            clocks: Clocks::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -107,6 +110,7 @@ impl PeerClient {
     /// Forgets the breakers and figures of peers that are not known any more: a node that left while its breaker was open
     /// must not look broken for ever.
     pub fn retain(&self, known: impl Fn(&str) -> bool) {
+        self.inner.clocks.retain(&known);
         let mut breakers = self.inner.breakers.lock();
         let gone: Vec<String> = breakers.keys().filter(|peer| !known(peer)).cloned().collect();
         for peer in gone {

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod client;
+mod clocks;
 mod error;
 mod fetch;
 mod request;

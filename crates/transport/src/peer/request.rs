@@ -136,9 +136,13 @@ impl PeerRequest {
         if let Some(id) = RequestId::current() {
             request = request.header(headers::REQUEST_ID, id.header().clone());
         }
-        let left = until.saturating_duration_since(Instant::now());
+        let begun = Instant::now();
+        let left = until.saturating_duration_since(begun);
         let outcome = match tokio::time::timeout(left, request.send()).await {
-            Ok(Ok(response)) => understand(&self.peer, response).await,
+            Ok(Ok(response)) => {
+                inner.clocks.look(&self.peer, begun.elapsed(), response.headers());
+                understand(&self.peer, response).await
+            }
             Ok(Err(error)) => Err(classify(&self.peer, &error)),
             Err(_) => Err(PeerError::NoAnswer {
                 peer: self.peer.clone(),

@@ -70,6 +70,7 @@ async fn create(State(app): State<AppState>, who: Who, ApiJson(new): ApiJson<New
 
 /// Which keys.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// At most so many, 1 to 1000; 100 unless set.

@@ -40,6 +40,7 @@ async fn list(State(app): State<AppState>) -> Json<BackupListing> {
 
 /// What to restore, and how.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// `merge`: what is there stays, of each key the newest version wins. `replace`: what is there is dropped first.

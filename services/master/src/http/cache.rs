@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a read.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -47,6 +48,7 @@ struct ReadOptions {
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct WriteOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -61,6 +63,7 @@ struct WriteOptions {
 
 /// Parameters of the rest.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// Namespace, instead of the header `X-Namespace`.

@@ -33,6 +33,7 @@ pub(super) fn without_slash() -> axum::Router<AppState> {
 
 /// Names an entry.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Named {
     /// The key.
@@ -43,6 +44,7 @@ struct Named {
 
 /// Names an entry and gives its value.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Valued {
     /// The key.
@@ -61,6 +63,7 @@ struct Valued {
 
 /// Names an entry and gives it another life time.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Touched {
     /// The key.
@@ -77,6 +80,7 @@ struct Touched {
 
 /// Names what to remove: one entry by `key`, or all whose keys begin with `prefix`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Removed {
     /// The key.
@@ -91,6 +95,7 @@ struct Removed {
 
 /// Names a counter.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Counted {
     /// The key.

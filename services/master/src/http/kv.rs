@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a read.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -59,6 +60,7 @@ pub(super) fn consistency(asked: Option<Freshness>) -> Consistency {
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct WriteOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -69,6 +71,7 @@ struct WriteOptions {
 
 /// Parameters of the rest.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Options {
     /// Namespace, instead of the header `X-Namespace`.
@@ -77,6 +80,7 @@ pub(super) struct Options {
 
 /// Parameters of a listing.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListOptions {
     /// Namespace, instead of the header `X-Namespace`.

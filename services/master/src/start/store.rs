@@ -41,12 +41,13 @@ pub(super) async fn open(
 ) -> anyhow::Result<Opened> {
     match settings.control_store {
         ControlEngine::Raft => {
-            let node = RaftNode::prepare(options(settings, address, registry)?, peers.clone()).await?;
+            let node = RaftNode::prepare(options(settings, address, registry)?, peers.clone());
+            let node = node.await.map_err(told)?;
             let routes = Router::new().nest(control::raft::BASE, node.router(stop.clone()));
             doors.begin(routes.clone());
             let waiting = node.waiting();
             let store = tokio::select! {
-                started = node.start() => started?,
+                started = node.start() => started.map_err(told)?,
                 () = tell(waiting, readiness) => unreachable!("it tells until it is dropped"),
             };
             readiness.not_ready("starting");
@@ -69,6 +70,14 @@ pub(super) async fn open(
                 routes: Router::new(),
             })
         }
+    }
+}
+
+/// A reason not to start, without what the store calls it: that is about requests, and there is none yet.
+fn told(error: control::Error) -> anyhow::Error {
+    match error {
+        control::Error::Invalid(reason) | control::Error::Unavailable(reason) => anyhow::anyhow!(reason),
+        other => other.into(),
     }
 }
 

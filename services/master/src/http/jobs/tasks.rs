@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// In which form.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PlanOptions {
     /// Namespace of the job, instead of the header `X-Namespace`.
@@ -84,6 +85,7 @@ async fn plan(
 
 /// Which tasks.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct TaskOptions {
     /// Namespace of the job, instead of the header `X-Namespace`.
