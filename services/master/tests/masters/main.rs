@@ -9,9 +9,5 @@ mod isolation;
 mod majority;
 mod membership;
 mod player;
-// The one of whole systems: what stands last can be used by nobody, and a copy would be a second way.
-#[path = "../../../../tests/src/port.rs"]
-#[expect(unreachable_pub, reason = "it is public in the crate whose file it is")]
-mod port;
 mod restore;
 mod support;
