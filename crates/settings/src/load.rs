@@ -324,6 +324,7 @@ mod tests {
             ("CACHE_MAX_BYTE", "CACHE_MAX_BYTES"),
             ("VITRUAL_NODES", "VIRTUAL_NODES"),
             ("DATA_DIRSS", "DATA_DIRS"),
+            ("VIRTUALNODES", "VIRTUAL_NODES"),
         ] {
             let Problems(problems) = load(&[(wrong, "1")]).unwrap_err();
             assert_eq!(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use control::raft::{RaftNode, RaftOptions, RaftStore};
 use control::{ControlStore, EtcdAdmin};
@@ -61,8 +60,14 @@ pub(super) async fn open(
         ControlEngine::Etcd => {
             let endpoints = &settings.etcd_endpoints.0;
             let opened = tokio::time::timeout(ETCD_WAIT, control::connect_etcd(endpoints)).await;
-            let engine = opened
-                .with_context(|| format!("no etcd at {} (ETCD_ENDPOINTS) within {ETCD_WAIT:?}", endpoints.join(", ")))??;
+            let engine = opened.unwrap_or_else(|_| {
+                let (all, one) = (endpoints.join(", "), endpoints.first().map_or("", String::as_str));
+                let hint = format!("is it running? Ask: etcdctl --endpoints {one} endpoint health");
+                Err(control::Error::Unavailable(format!(
+                    "no etcd at {all} (ETCD_ENDPOINTS) within {ETCD_WAIT:?}; {hint}"
+                )))
+            });
+            let engine = engine.map_err(told)?;
             Ok(Opened {
                 engine,
                 cluster: Cluster::Etcd(EtcdAdmin::connect(endpoints).await?),
