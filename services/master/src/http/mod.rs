@@ -1,5 +1,6 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
+mod audit;
 mod backups;
 mod cache;
 mod cache_batch;
@@ -10,6 +11,7 @@ mod cache_query;
 mod cluster;
 mod cluster_snapshot;
 mod datasets;
+mod entrance;
 mod events;
 mod internal_cluster;
 mod internal_jobs;
@@ -18,6 +20,7 @@ mod kv;
 mod kv_txn;
 mod kv_watch;
 mod lifetime;
+mod limits;
 mod namespaces;
 mod nodes;
 mod params;
@@ -27,6 +30,7 @@ mod router;
 mod tests;
 
 pub(crate) use datasets::is_unhurried;
+pub(crate) use entrance::Entrance;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;
