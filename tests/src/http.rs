@@ -26,6 +26,7 @@ impl Api {
     pub fn at(address: &str) -> Self {
         let client = Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
             .build();

@@ -3,10 +3,10 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use settings::HumanDuration;
 
-use crate::client::{DEFAULT_ENDPOINT, Endpoint};
+use crate::client::{Credential, DEFAULT_ENDPOINT, Endpoint};
 use crate::commands::{
-    BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, DatasetsCommand, JobsCommand, KvCommand, NodesArgs,
-    RestoreArgs, RingArgs,
+    AuthCommand, BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, DatasetsCommand, JobsCommand, KvCommand,
+    NodesArgs, RestoreArgs, RingArgs,
 };
 use crate::exit;
 
@@ -35,6 +35,9 @@ pub(crate) struct GlobalArgs {
         global = true
     )]
     pub(crate) endpoints: Vec<Endpoint>,
+    /// API key, token or root key, for servers that want to know who asks. Better in the variable: other users see arguments.
+    #[arg(long, env = "ELASTICORE_API_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    pub(crate) api_key: Option<Credential>,
     /// `text` for people (plain tab-separated lines when piped), `json` for the API's own JSON.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
@@ -78,6 +81,9 @@ pub(crate) enum Command {
     /// The members of the control store: list, add, remove, hand over, save and restore.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// API keys: make, list, rotate and revoke them; who one is.
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Which auxiliaries own a key of the cache, or all keys.
     Ring(RingArgs),
     /// Backups of the cache.
@@ -160,6 +166,10 @@ mod tests {
             &["elasticore", "cluster", "snapshot"],
             &["elasticore", "cluster", "restore", "f"],
             &["elasticore", "cluster", "restore", "f", "--raft-dir", "d"],
+            &["elasticore", "auth", "create", "ci"],
+            &["elasticore", "auth", "create", "ci", "--grant", "admin", "--ttl", "soon"],
+            &["elasticore", "auth", "revoke"],
+            &["elasticore", "--api-key", "two words", "nodes"],
             &["elasticore", "frobnicate"],
         ] {
             let error = Cli::try_parse_from(wrong).expect_err(&wrong.join(" "));

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::runtime::Handle;
@@ -89,6 +89,13 @@ impl Pace {
         if self.came >= self.least {
             (self.came, self.left) = (0, SILENCE);
         }
+    }
+}
+
+/// Lets a body go whose request was refused before anybody read it.
+pub(crate) fn leave_unread(body: Body) {
+    if !body.is_end_stream() {
+        drop(Unread(Some(body.into_data_stream())));
     }
 }
 

@@ -14,6 +14,10 @@ use telemetry::LogFormat;
 
 use crate::app::limits::Network;
 
+pub use auth::Auth;
+
+mod auth;
+
 /// Most copies of a cache entry.
 const MAX_REPLICAS: u32 = 5;
 /// Most voters of the built-in control store: each more makes every write wait for more disks.
@@ -111,6 +115,18 @@ pub struct Settings {
     pub blob_grace: HumanDuration,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: HumanDuration,
+    /// Whether callers of the public API have to be known.
+    pub auth: Auth,
+    /// A key that may do everything and is in no control store, for the first one of all and for when others are lost; none when empty.
+    pub elasticore_root_key: Secret,
+    /// File or URL of the JSON Web Key Set of those who sign tokens; no tokens without.
+    pub auth_jwks: String,
+    /// Tokens: the audience they must be for.
+    pub auth_audience: String,
+    /// Tokens: who must have issued them; anybody whose keys are in the set when empty.
+    pub auth_issuer: String,
+    /// How long API keys work while the control store is silent, and nobody can tell whether they were revoked.
+    pub auth_max_silence: HumanDuration,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -162,6 +178,12 @@ impl Default for Settings {
             s3_secret_access_key: Secret::default(),
             blob_grace: HumanDuration(Duration::from_secs(60 * 60)),
             worker_wait: HumanDuration(Duration::from_secs(60)),
+            auth: Auth::Off,
+            elasticore_root_key: Secret::default(),
+            auth_jwks: String::new(),
+            auth_audience: String::new(),
+            auth_issuer: String::new(),
+            auth_max_silence: HumanDuration(Duration::from_secs(10 * 60)),
             log_format: LogFormat::Text,
         }
     }
@@ -179,6 +201,7 @@ impl settings::Settings for Settings {
         problems.extend(self.blobs().problems());
         let wrong = |text: &String| Some(format!("TRUSTED_PROXIES: {}", text.parse::<Network>().err()?));
         problems.extend(self.trusted_proxies.0.iter().filter_map(wrong));
+        problems.extend(self.problems_of_auth());
         let mut refuse = |wrong: bool, sentence: &str| {
             if wrong {
                 problems.push(sentence.to_owned());
@@ -293,89 +316,4 @@ fn is_address(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use settings::Settings as _;
-
-    use super::*;
-
-    fn problems(change: impl Fn(&mut Settings)) -> Vec<String> {
-        let mut settings = Settings {
-            cluster_token: Secret::new("secret"),
-            ..Settings::default()
-        };
-        change(&mut settings);
-        settings.problems()
-    }
-
-    fn list(text: &str) -> List {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn three_masters_name_each_other() {
-        let right = problems(|settings| settings.raft_initial_cluster = list("master-1=a:9000,master-2=b:9000,master-3=c:9000"));
-        assert_eq!(right, Vec::<String>::new());
-        assert_eq!(
-            problems(|settings| settings.raft_join = list("a:9000,b:9000")),
-            Vec::<String>::new()
-        );
-        let added_later = problems(|settings| {
-            settings.raft_initial_cluster = list("master-2=b:9000");
-            settings.raft_join = list("b:9000");
-        });
-        assert_eq!(added_later, Vec::<String>::new());
-    }
-
-    #[test]
-    fn wrong_lists_are_told_apart() {
-        let nine = (1..=9)
-            .map(|at| format!("master-{at}=h{at}:9000"))
-            .collect::<Vec<_>>()
-            .join(",");
-        for (initial, join, engine, said) in [
-            (
-                "master-2=b:9000,master-3=c:9000",
-                "",
-                ControlEngine::Raft,
-                "does not name this node, master-1",
-            ),
-            ("master-1=a", "", ControlEngine::Raft, "NAME=HOST:PORT"),
-            ("master-1=a:1,master-1=b:1", "", ControlEngine::Raft, "master-1 twice"),
-            ("master-1=a:1,master-2=a:1", "", ControlEngine::Raft, "a:1 twice"),
-            (&nine, "", ControlEngine::Raft, "at most 7"),
-            ("", "a", ControlEngine::Raft, "\"a\" in RAFT_JOIN"),
-            ("", "http://a:1", ControlEngine::Raft, "in RAFT_JOIN"),
-            ("master-1=a:1", "", ControlEngine::Etcd, "for CONTROL_STORE=raft"),
-        ] {
-            let found = problems(|settings| {
-                settings.raft_initial_cluster = list(initial);
-                settings.raft_join = list(join);
-                settings.control_store = engine;
-                settings.etcd_endpoints = list("etcd:2379");
-            });
-            assert!(
-                found.len() == 1 && found[0].contains(said),
-                "{initial:?} {join:?}: {found:?} instead of {said:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn proxies_are_addresses_or_networks() {
-        let right = problems(|settings| settings.trusted_proxies = list("10.0.0.7, 172.30.81.0/24, fd00::/8"));
-        assert_eq!(right, Vec::<String>::new());
-        let found = problems(|settings| settings.trusted_proxies = list("10.0.0.7,nginx,10.0.0.1/8"));
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].starts_with("TRUSTED_PROXIES: \"nginx\""), "{found:?}");
-    }
-
-    #[test]
-    fn bounds_of_the_store_are_more_than_nothing() {
-        let found = problems(|settings| {
-            settings.raft_kv_quota = ByteSize(0);
-            settings.raft_history_revisions = 0;
-            settings.raft_snapshot_entries = 0;
-        });
-        assert_eq!(found.len(), 3, "{found:?}");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Puts a master together.
 
+mod auth;
 mod doors;
 mod store;
 
@@ -23,6 +24,7 @@ use transport::server::{Readiness, bind};
 
 use crate::app::App;
 use crate::app::audit::Auditor;
+use crate::app::auth::ApiKeys;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::collector::Collector;
@@ -58,7 +60,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         Audit::open(&settings.audit_log, &settings.node_id, &registry)?,
         &settings.node_id,
     ));
-    let entrance = http::Entrance::new(&settings, Arc::clone(&auditor), &registry);
+    let identities = auth::identities(&settings)?;
+    auth::spawn_tokens(&tasks, &identities);
+    let front = http::Front::new(Arc::clone(&identities), settings.cluster_token.clone(), &registry);
+    let entrance = http::Entrance::new(front, &settings, Arc::clone(&auditor), &registry);
     let doors = Doors::open(
         &settings,
         (public, private),
@@ -71,6 +76,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let opened = store::open(&settings, &me.address, &peers, &doors, (&registry, &readiness), tasks.token()).await?;
     let (cluster, raft, raft_routes) = (opened.cluster, opened.raft, opened.routes);
     let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(opened.engine, &registry));
+    auth::spawn_keys(&tasks, &identities, &store);
     let view = Arc::new(View::new(Arc::clone(&store), &registry));
     let leadership = Arc::new(Leadership::new(Arc::clone(&store), candidate(&me), LEASE_TTL, &registry));
     let blobs = blobs::open(&settings.blobs(), peers.clone(), Arc::clone(&view))?;
@@ -112,6 +118,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         reach: Arc::new(Reach::new(Arc::clone(&view), peers.clone(), None)),
         max_value_bytes: max_value_bytes(&settings),
         max_load_wait: settings.request_timeout.0.saturating_sub(AFTER_WAIT),
+        api_keys: ApiKeys::new(Arc::clone(&store), Arc::clone(identities.keyring())),
+        identities,
         cluster_token: settings.cluster_token.clone(),
         stop: tasks.token().clone(),
     });

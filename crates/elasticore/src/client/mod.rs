@@ -4,6 +4,7 @@
 //! connected to, or answered so. A write whose outcome is unknown is never sent twice.
 
 mod answer;
+mod credential;
 mod endpoint;
 mod error;
 mod request;
@@ -13,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
+pub(crate) use credential::Credential;
 pub(crate) use endpoint::{DEFAULT as DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use error::Error;
 pub(crate) use request::{Request, Upload, segment};
+use reqwest::header::AUTHORIZATION;
 use tokio::time::error::Elapsed;
 
 use crate::args::GlobalArgs;
@@ -27,6 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    credential: Option<Credential>,
     endpoints: Vec<Endpoint>,
     timeout: Duration,
     verbose: bool,
@@ -40,23 +44,24 @@ impl Client {
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub(crate) fn new(global: &GlobalArgs) -> anyhow::Result<Self> {
-        Self::of(global.endpoints.clone(), global.timeout.0, global.verbose > 0)
+        let credential = global.api_key.clone();
+        Self::of(global.endpoints.clone(), credential, global.timeout.0, global.verbose > 0)
     }
 
     /// A client of these addresses.
     ///
     /// # Errors
     /// When the HTTP library cannot be set up.
-    pub(crate) fn of(endpoints: Vec<Endpoint>, timeout: Duration, verbose: bool) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            .read_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+    pub(crate) fn of(
+        endpoints: Vec<Endpoint>,
+        credential: Option<Credential>,
+        timeout: Duration,
+        verbose: bool,
+    ) -> anyhow::Result<Self> {
+        let http = builder(credential.as_ref(), timeout).read_timeout(timeout).build()?;
         Ok(Self {
             http,
+            credential,
             endpoints,
             timeout,
             verbose,
@@ -127,12 +132,7 @@ impl Client {
         let Some(upload) = request.upload() else {
             return tokio::time::timeout(self.timeout, request.build(&self.http, url).send()).await;
         };
-        let patient = reqwest::Client::builder()
-            .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
+        let patient = builder(self.credential.as_ref(), self.timeout).build();
         let mut sending = match patient {
             Ok(http) => Box::pin(request.build(&http, url).send()),
             Err(error) => return Ok(Err(error)),
@@ -151,4 +151,16 @@ impl Client {
             eprintln!("{}", text());
         }
     }
+}
+
+/// What all requests have in common.
+fn builder(credential: Option<&Credential>, timeout: Duration) -> reqwest::ClientBuilder {
+    let headers = credential.and_then(Credential::header);
+    reqwest::Client::builder()
+        .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers.into_iter().map(|value| (AUTHORIZATION, value)).collect())
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tls_backend_preconfigured(tls::backend_of_plain_clients())
 }

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+mod auth;
 mod backup;
 mod cache;
 mod cluster;
@@ -12,6 +13,7 @@ mod ring;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use auth::AuthCommand;
 pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
 pub(crate) use cluster::ClusterCommand;
@@ -34,6 +36,7 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Kv(command) => kv::run(command, &client, output).await,
         Command::Jobs(command) => jobs::run(command, &client, output).await,
+        Command::Auth(command) => auth::run(command, &client, output).await,
         Command::Cluster(command) => cluster::run(command, &client, output).await,
         Command::Datasets(command) => datasets::run(command, &client, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, &client, output).await,

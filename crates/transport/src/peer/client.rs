@@ -65,6 +65,7 @@ impl PeerClient {
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
             .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the options are constants");

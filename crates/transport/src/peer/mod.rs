@@ -3,6 +3,7 @@
 mod breaker;
 mod client;
 mod error;
+mod fetch;
 mod request;
 mod response;
 mod retry;
@@ -10,6 +11,7 @@ mod retry;
 pub use breaker::BreakerPolicy;
 pub use client::{PeerClient, PeerPolicy};
 pub use error::PeerError;
+pub use fetch::Fetcher;
 pub use request::PeerRequest;
 pub use reqwest::header::HeaderValue;
 pub use reqwest::{Body, Method};

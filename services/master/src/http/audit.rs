@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use access::{Caller, Kind};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -18,6 +19,10 @@ use crate::app::audit::Auditor;
 
 /// What operators do, by method and route.
 const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("POST", "/auth/init", "key.created"),
+    ("POST", "/auth/keys", "key.created"),
+    ("POST", "/auth/keys/{id}/rotate", "key.rotated"),
+    ("DELETE", "/auth/keys/{id}", "key.revoked"),
     ("POST", "/backup", "backup"),
     ("POST", "/restore", "restore"),
     ("POST", "/rebalance", "rebalance"),
@@ -57,7 +62,7 @@ impl Noted {
 pub(crate) struct Witness {
     auditor: Arc<Auditor>,
     address: Option<IpAddr>,
-    actor: Actor,
+    caller: Option<Arc<Caller>>,
     method: Method,
     route: Option<MatchedPath>,
     /// Of requests that are told in any case.
@@ -78,7 +83,7 @@ impl Witness {
         Self {
             auditor: Arc::clone(auditor),
             address,
-            actor: Actor::anonymous(),
+            caller: None,
             method: method.clone(),
             operation: event.zip(route).map(|(event, route)| Operation {
                 event,
@@ -90,8 +95,8 @@ impl Witness {
     }
 
     /// It is known who asks.
-    pub(crate) fn is_from(&mut self, actor: Actor) {
-        self.actor = actor;
+    pub(crate) fn is_from(&mut self, caller: &Arc<Caller>) {
+        self.caller = Some(Arc::clone(caller));
     }
 
     /// Whether the request is told in any case.
@@ -136,7 +141,20 @@ impl Witness {
             action: Some(format!("{} {route}", self.method)),
             target: operation.target,
             request_id: operation.request_id,
-            ..Entry::new(operation.event, self.actor.clone(), outcome)
+            ..Entry::new(operation.event, self.actor(), outcome)
+        }
+    }
+}
+
+impl Witness {
+    fn actor(&self) -> Actor {
+        match &self.caller {
+            Some(caller) if caller.kind != Kind::Anonymous => Actor {
+                kind: caller.kind.as_str(),
+                id: Some(caller.id.to_string()),
+                name: (caller.name != caller.id).then(|| caller.name.to_string()),
+            },
+            _ => Actor::anonymous(),
         }
     }
 }
@@ -203,6 +221,20 @@ mod tests {
             Some("a\nb")
         );
         assert_eq!(parameter("/backup", "/backup"), None);
+    }
+
+    #[test]
+    fn what_the_rules_call_audited_is_told_and_nothing_else() {
+        let told: Vec<_> = OPERATIONS.iter().map(|(method, path, _)| (*method, *path)).collect();
+        for row in access::RULES {
+            assert_eq!(
+                row.is_audited(),
+                told.contains(&(row.method, row.path)),
+                "{} {}",
+                row.method,
+                row.path
+            );
+        }
     }
 
     #[test]

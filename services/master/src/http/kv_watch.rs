@@ -22,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::kv::Item;
+use super::who::{Who, stream_over};
 use super::{AppState, params};
 use crate::app::kv::{PREFIX, shown};
 
@@ -60,6 +61,7 @@ struct Begin {
     responses((status = 200, description = "text/event-stream"), (status = 400, body = Problem), (status = 503, body = Problem)))]
 async fn watch(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, ApiError> {
@@ -88,7 +90,7 @@ async fn watch(
         Err(error @ Error::Compacted { .. }) => once(std::future::ready(ended(&error))).boxed(),
         Err(error) => return Err(error.into()),
     };
-    let until_stop = events.map(Ok).take_until(app.stop.clone().cancelled_owned());
+    let until_stop = events.map(Ok).take_until(stream_over(app, who));
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 

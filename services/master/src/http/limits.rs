@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use access::Caller;
 use api::ErrorCode;
 use axum::extract::Request;
 use axum::http::header::HeaderName;
@@ -81,12 +82,14 @@ impl Throttle {
         (passage, outcome)
     }
 
-    /// It is known who asks: the identity of a key, the subject of a token, or a word for all who have neither.
-    pub(crate) fn identified(&self, passage: &mut Passage, path: &str, caller: &str) -> Result<(), ApiError> {
-        if is_probe(path) {
+    /// It is known who asks: a key, the subject of a token, or everybody who need not be known.
+    pub(crate) fn identified(&self, passage: &mut Passage, path: &str, caller: &Caller) -> Result<(), ApiError> {
+        if !self.limits.concern_callers() || is_probe(path) {
             return Ok(());
         }
-        passage.take(1, self.limits.caller(caller))
+        // A token may have a subject that is also the name of a key.
+        let id = format!("{} {}", caller.kind.as_str(), caller.id);
+        passage.take(1, self.limits.caller(&id))
     }
 
     fn client(&self, request: &Request) -> Option<IpAddr> {

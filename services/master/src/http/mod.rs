@@ -1,6 +1,7 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
 mod audit;
+mod auth;
 mod backups;
 mod cache;
 mod cache_batch;
@@ -11,8 +12,10 @@ mod cache_query;
 mod cluster;
 mod cluster_snapshot;
 mod datasets;
+mod document;
 mod entrance;
 mod events;
+mod gate;
 mod internal_cluster;
 mod internal_jobs;
 mod jobs;
@@ -28,9 +31,11 @@ mod ring;
 mod router;
 #[cfg(test)]
 mod tests;
+mod who;
 
 pub(crate) use datasets::is_unhurried;
 pub(crate) use entrance::Entrance;
+pub(crate) use gate::Front;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;

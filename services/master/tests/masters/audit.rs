@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::access::{Guarded, ROOT};
 use crate::raw::Request;
 use crate::support::{Masters, TOKEN};
 
@@ -128,4 +129,56 @@ async fn the_leader_tells_who_comes_and_goes_and_its_successor_what_it_missed() 
         })
         .await;
     masters.stop(&[1, 2, 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_life_of_a_key_is_told_and_never_its_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.log");
+    let named = path.to_str().unwrap().to_owned();
+    let guarded = Guarded::start(1, |settings| settings.audit_log.clone_from(&named)).await;
+    let (id, first) = guarded.key(1, &["reader"]).await;
+    let rotated = guarded
+        .ask(1, ROOT, "POST", &format!("/auth/keys/{id}/rotate"), None)
+        .await
+        .unwrap()
+        .1;
+    let second = rotated["key"].as_str().unwrap().to_owned();
+    let knows = async || guarded.status(1, &second, "GET", "/auth/whoami").await == 200;
+    guarded.masters.until("the other secret to be known", knows).await;
+    assert_eq!(guarded.status(1, &second, "POST", "/nodes/auxiliary-1/drain").await, 403);
+    assert_eq!(guarded.status(1, &second, "PUT", "/kv/secret-name").await, 403);
+    assert_eq!(guarded.status(1, ROOT, "DELETE", &format!("/auth/keys/{id}")).await, 200);
+    let unknown = async || guarded.status(1, &second, "GET", "/kv").await == 401;
+    guarded.masters.until("the key to be revoked", unknown).await;
+    guarded.stop(1).await;
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    for secret in [first.as_str(), second.as_str(), ROOT, "secret-name", TOKEN] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    let lines = lines(&path);
+    for event in ["key.created", "key.rotated", "key.revoked"] {
+        let told = events(&lines, event);
+        assert_eq!(
+            (told.len(), &told[0]["target"], &told[0]["outcome"]),
+            (1, &json!(id), &json!("done")),
+            "{event}: {text}"
+        );
+        assert_eq!(
+            (&told[0]["actor"]["kind"], &told[0]["details"]["name"]),
+            (&json!("root"), &json!("test")),
+            "{event}: {text}"
+        );
+    }
+    let by_key = |line: &&Value| line["actor"]["id"] == *id && line["actor"]["name"] == "test" && line["outcome"] == "forbidden";
+    let (drains, denied) = (events(&lines, "drain"), events(&lines, "denied"));
+    assert_eq!(drains.iter().copied().filter(by_key).count(), 1, "{text}");
+    assert_eq!(denied.iter().copied().filter(by_key).count(), 1, "{text}");
+    assert!(
+        denied
+            .iter()
+            .any(|line| line["outcome"] == "unauthenticated" && line["action"] == "GET /kv"),
+        "{text}"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
+use crate::access::Guarded;
 use crate::port::Port;
 use crate::raw::{Request, connect_from};
 use crate::support::Masters;
@@ -152,4 +153,42 @@ async fn nobody_is_somebody_else_through_nginx() {
         refused += u32::from(request.send("127.0.0.4", &masters.public(1)).await.status == 429);
     }
     assert!(refused >= 5, "{refused} of 10 were refused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_have_limits_of_their_own_and_guesses_that_of_their_address() {
+    let guarded = Guarded::start(1, |settings| {
+        (settings.rate_limit_per_key, settings.rate_limit_burst) = (5, 5);
+    })
+    .await;
+    let (_, one) = guarded.key(1, &["reader"]).await;
+    let (_, two) = guarded.key(1, &["reader"]).await;
+    let mut refused = 0;
+    for _ in 0..30 {
+        refused += u32::from(guarded.status(1, &one, "GET", "/kv").await == 429);
+    }
+    assert!(refused >= 10, "{refused} of 30");
+    assert_eq!(
+        guarded.status(1, &two, "GET", "/kv").await,
+        200,
+        "another key is not concerned"
+    );
+    guarded.stop(1).await;
+
+    let guarded = Guarded::start(1, |settings| {
+        (settings.rate_limit_per_address, settings.rate_limit_burst) = (2, 4)
+    })
+    .await;
+    let mut answers = Vec::new();
+    for guess in 0..20 {
+        let request = Request::get("/kv").header("Authorization", &format!("Bearer guess-{guess}"));
+        answers.push(request.send("127.0.0.9", &guarded.masters.public(1)).await.status);
+    }
+    let count = |status| answers.iter().filter(|answer| **answer == status).count();
+    assert!(
+        answers[..3].iter().all(|answer| *answer == 401) && count(429) >= 10,
+        "{answers:?}"
+    );
+    assert_eq!(count(401) + count(429), 20, "{answers:?}");
+    guarded.stop(1).await;
 }

@@ -109,6 +109,11 @@ impl Limits {
         self.addresses.admit(&counted(address), self.began.elapsed())
     }
 
+    /// Whether it matters who asks.
+    pub(crate) fn concern_callers(&self) -> bool {
+        !self.callers.is_off()
+    }
+
     /// A request of somebody: the identity of a key, the subject of a token, or nobody in particular.
     pub(crate) fn caller(&self, id: &str) -> Result<Pass, Exceeded> {
         if self.callers.is_off() {

@@ -16,6 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::InNamespace;
+use crate::app::auth::check_job;
+use crate::http::who::{self, Who};
 use crate::http::{AppState, params};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -52,11 +54,13 @@ struct Options {
     ))]
 async fn submit(
     State(app): State<AppState>,
+    Who(caller): Who,
     headers: HeaderMap,
     ApiQuery(options): ApiQuery<Options>,
     ApiJson(spec): ApiJson<JobSpec>,
 ) -> Result<Response, ApiError> {
     let namespace = params::namespace(options.ns.as_deref(), &headers)?;
+    check_job(&caller, &namespace, &spec).map_err(who::denied)?;
     if options.dry_run {
         return Ok(Json(app.jobs.dry_run(&namespace, spec).await?).into_response());
     }
