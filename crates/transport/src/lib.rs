@@ -13,4 +13,4 @@ mod upload;
 pub use error::ApiError;
 pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
 pub use request_id::RequestId;
-pub use upload::upload;
+pub use upload::{client_upload, upload};

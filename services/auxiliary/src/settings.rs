@@ -79,6 +79,8 @@ pub struct Settings {
     pub blob_scrub_bytes_per_second: ByteSize,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
+    /// Open connections; when there are more, those idle for longest are closed.
+    pub max_connections: usize,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -113,6 +115,7 @@ impl Default for Settings {
             blob_scrub_interval: HumanDuration(Duration::from_secs(7 * 24 * 60 * 60)),
             blob_scrub_bytes_per_second: ByteSize(32 << 20),
             max_in_flight: 4096,
+            max_connections: 16_384,
             log_format: LogFormat::Text,
         }
     }
@@ -156,6 +159,10 @@ impl Settings {
             "BLOB_SCRUB_BYTES_PER_SECOND must be at least 1 (BLOB_SCRUB_INTERVAL=0 for no scrub)",
         );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        refuse(
+            !(1..=1_000_000).contains(&self.max_connections),
+            "MAX_CONNECTIONS must be 1 to 1000000",
+        );
         problems
     }
 

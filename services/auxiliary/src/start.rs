@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
+use transport::server::{ConnectionBounds, HttpMetrics, Layers, Readiness, bind, serve_within};
 
 use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
@@ -179,16 +179,13 @@ impl Foundation {
             self.registry.clone(),
             readiness.clone(),
         );
-        let layers = Layers::new(
-            HttpMetrics::new(&self.registry),
-            REQUEST_TIMEOUT,
-            max_frame_bytes,
-            settings.max_in_flight,
-        );
+        let metrics = HttpMetrics::new(&self.registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
+        let layers = Layers::new(metrics, REQUEST_TIMEOUT, max_frame_bytes, settings.max_in_flight);
         let layers = layers.unhurried(http::is_unhurried);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
-        spawn_listener(&tasks, self.listener, router);
+        spawn_listener(&tasks, self.listener, router, bounds);
         let known = Arc::clone(&view);
         tasks.supervise("view", move |stop| {
             let view = Arc::clone(&known);
@@ -250,14 +247,14 @@ impl Foundation {
     }
 }
 
-fn spawn_listener(tasks: &Tasks, listener: TcpListener, router: axum::Router) {
+fn spawn_listener(tasks: &Tasks, listener: TcpListener, router: axum::Router, bounds: ConnectionBounds) {
     // Taken by the first start: a listener that panics is gone, and the node with it.
     let listener = Mutex::new(Some(listener));
     tasks.supervise("listener", move |stop| {
-        let (listener, router) = (listener.lock().take(), router.clone());
+        let (listener, router, bounds) = (listener.lock().take(), router.clone(), bounds.clone());
         async move {
             if let Some(listener) = listener {
-                serve(listener, router, stop).await;
+                serve_within(listener, router, bounds, stop).await;
             }
         }
     });

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
 
+use crate::app::limits::Network;
+
 pub use auth::Auth;
 
 mod auth;
@@ -71,6 +73,22 @@ pub struct Settings {
     pub request_timeout: HumanDuration,
     /// Requests answered at once on each listener; more are refused with 503.
     pub max_in_flight: usize,
+    /// Open connections of each listener; when there are more, those idle for longest are closed.
+    pub max_connections: usize,
+    /// Public requests a second of one API key, of the subject of a token, or of all who have neither together; 0 for no limit.
+    pub rate_limit_per_key: u32,
+    /// Public requests a second from one address, of IPv6 from one /64; 0 for no limit.
+    pub rate_limit_per_address: u32,
+    /// Requests that may come at once within these two limits; 0 for as many as in a second.
+    pub rate_limit_burst: u32,
+    /// Public requests of one key under way at once, answers that are still being sent among them; 0 for no limit.
+    pub max_in_flight_per_key: usize,
+    /// The same of one address.
+    pub max_in_flight_per_address: usize,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed; none unless set.
+    pub trusted_proxies: List,
+    /// File for the audit log; the ordinary log when empty or `-`.
+    pub audit_log: String,
     /// How long results and records of finished jobs are kept.
     pub result_ttl: HumanDuration,
     /// Jobs of one namespace that may wait; more are refused with 429.
@@ -139,6 +157,14 @@ impl Default for Settings {
             compress_above: ByteSize(4 << 10),
             request_timeout: HumanDuration(Duration::from_secs(10)),
             max_in_flight: 4096,
+            max_connections: 16_384,
+            rate_limit_per_key: 0,
+            rate_limit_per_address: 0,
+            rate_limit_burst: 0,
+            max_in_flight_per_key: 0,
+            max_in_flight_per_address: 0,
+            trusted_proxies: List::default(),
+            audit_log: String::new(),
             result_ttl: HumanDuration(Duration::from_secs(24 * 60 * 60)),
             max_queued_jobs: 10_000,
             max_queued_job_bytes: ByteSize(256 << 20),
@@ -173,6 +199,8 @@ impl settings::Settings for Settings {
         }
         problems.extend(self.problems_of_raft());
         problems.extend(self.blobs().problems());
+        let wrong = |text: &String| Some(format!("TRUSTED_PROXIES: {}", text.parse::<Network>().err()?));
+        problems.extend(self.trusted_proxies.0.iter().filter_map(wrong));
         problems.extend(self.problems_of_auth());
         let mut refuse = |wrong: bool, sentence: &str| {
             if wrong {
@@ -209,6 +237,10 @@ impl settings::Settings for Settings {
             "MAX_VALUE_BYTES must be 1 byte to 1GiB",
         );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        refuse(
+            !(1..=1_000_000).contains(&self.max_connections),
+            "MAX_CONNECTIONS must be 1 to 1000000",
+        );
         problems
     }
 }

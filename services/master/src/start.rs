@@ -16,12 +16,14 @@ use cache::net::{FramePeers, ViewRings};
 use cluster::{LEASE_TTL, Leader, Leadership, Reach, Registration, RingKeeper, RingPolicy, View};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
+use telemetry::audit::Audit;
 use telemetry::{Registry, new_registry};
 use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{Readiness, bind};
 
 use crate::app::App;
+use crate::app::audit::Auditor;
 use crate::app::auth::ApiKeys;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
@@ -54,10 +56,22 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let unfinished = tasks.token().clone().drop_guard();
     let me = member(&settings, public_address, private_address)?;
     let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+    let auditor = Arc::new(Auditor::new(
+        Audit::open(&settings.audit_log, &settings.node_id, &registry)?,
+        &settings.node_id,
+    ));
     let identities = auth::identities(&settings)?;
     auth::spawn_tokens(&tasks, &identities);
     let front = http::Front::new(Arc::clone(&identities), settings.cluster_token.clone(), &registry);
-    let doors = Doors::open(&settings, (public, private), Arc::new(front), &registry, &readiness, &tasks);
+    let entrance = http::Entrance::new(front, &settings, Arc::clone(&auditor), &registry);
+    let doors = Doors::open(
+        &settings,
+        (public, private),
+        Arc::new(entrance),
+        &registry,
+        &readiness,
+        &tasks,
+    );
 
     let opened = store::open(&settings, &me.address, &peers, &doors, (&registry, &readiness), tasks.token()).await?;
     let (cluster, raft, raft_routes) = (opened.cluster, opened.raft, opened.routes);
@@ -109,6 +123,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         cluster_token: settings.cluster_token.clone(),
         stop: tasks.token().clone(),
     });
+    spawn_audit(&tasks, &auditor, &view, &leadership);
 
     let control = control::server::router_until(Arc::clone(&store), tasks.token().clone());
     let routes = http::private(Arc::clone(&app), control, registry.clone(), readiness.clone());
@@ -134,7 +149,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         &registry,
     );
     spawn_collector(&tasks, collector, &leadership);
-    spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0);
+    spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0, &auditor);
     spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
     let known = Arc::clone(&view);
     tasks.supervise("departed-peers", move |stop| {
@@ -155,6 +170,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         readiness,
         standing,
         raft,
+        auditor,
     })
 }
 
@@ -200,7 +216,15 @@ fn spawn_readiness(tasks: &Tasks, store: &Arc<dyn ControlStore>, app: &Arc<App>,
     });
 }
 
-fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_interval: Duration) {
+fn spawn_audit(tasks: &Tasks, auditor: &Arc<Auditor>, view: &Arc<View>, leadership: &Leadership) {
+    let (auditor, view, leading) = (Arc::clone(auditor), Arc::clone(view), leadership.subscribe());
+    tasks.supervise("audit", move |stop| {
+        let (auditor, view, leading) = (Arc::clone(&auditor), Arc::clone(&view), leading.clone());
+        async move { auditor.run(&view, leading, stop).await }
+    });
+}
+
+fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_interval: Duration, auditor: &Arc<Auditor>) {
     let reach = Arc::clone(&app.reach);
     tasks.supervise("reach", move |stop| {
         let reach = Arc::clone(&reach);
@@ -219,10 +243,10 @@ fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_in
     });
     tasks.supervise("events", move |stop| Arc::clone(&events).run(stop));
     if !backup_interval.is_zero() {
-        let (backups, leading) = (app.backups.clone(), leadership.subscribe());
+        let (backups, leading, auditor) = (app.backups.clone(), leadership.subscribe(), Arc::clone(auditor));
         tasks.supervise("backups", move |stop| {
-            let (backups, leading) = (backups.clone(), leading.clone());
-            async move { backups.run(leading, backup_interval, stop).await }
+            let (backups, leading, auditor) = (backups.clone(), leading.clone(), Arc::clone(&auditor));
+            async move { backups.run(leading, backup_interval, &auditor, stop).await }
         });
     }
 }

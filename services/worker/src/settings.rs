@@ -68,6 +68,8 @@ pub struct Settings {
     pub s3_secret_access_key: Secret,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
+    /// Open connections; when there are more, those idle for longest are closed.
+    pub max_connections: usize,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -98,6 +100,7 @@ impl Default for Settings {
             s3_access_key_id: String::new(),
             s3_secret_access_key: Secret::default(),
             max_in_flight: 4096,
+            max_connections: 16_384,
             log_format: LogFormat::Text,
         }
     }
@@ -122,6 +125,10 @@ impl Settings {
         refuse(!(1..=1024).contains(&self.worker_slots), "WORKER_SLOTS must be 1 to 1024");
         refuse(self.worker_memory.0 < LEAST_MEMORY, "WORKER_MEMORY must be at least 64MiB");
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        refuse(
+            !(1..=1_000_000).contains(&self.max_connections),
+            "MAX_CONNECTIONS must be 1 to 1000000",
+        );
         problems.extend(self.blobs().problems());
         problems
     }

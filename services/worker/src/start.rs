@@ -16,7 +16,7 @@ use query::{DataDirs, Engine, EngineSettings, ShuffleDir};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
+use transport::server::{BindError, ConnectionBounds, HttpMetrics, Layers, Readiness, bind, serve_within};
 
 use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
@@ -147,12 +147,9 @@ impl Foundation {
             metrics,
         });
         let routes = http::routes(Arc::clone(&worker), registry.clone(), readiness.clone());
-        let layers = Layers::new(
-            HttpMetrics::new(&registry),
-            REQUEST_TIMEOUT,
-            MAX_BODY_BYTES,
-            settings.max_in_flight,
-        );
+        let metrics = HttpMetrics::new(&registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
+        let layers = Layers::new(metrics, REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         let follow = Arc::clone(&view);
@@ -163,10 +160,10 @@ impl Foundation {
         // Taken by the first start: a listener that panics is gone, and the node with it.
         let listener = Mutex::new(Some(listener));
         tasks.supervise("listener", move |stop| {
-            let (listener, router) = (listener.lock().take(), router.clone());
+            let (listener, router, bounds) = (listener.lock().take(), router.clone(), bounds.clone());
             async move {
                 if let Some(listener) = listener {
-                    serve(listener, router, stop).await;
+                    serve_within(listener, router, bounds, stop).await;
                 }
             }
         });

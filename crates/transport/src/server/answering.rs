@@ -152,7 +152,7 @@ impl Future for Answering {
         let mut response = ready!(self.poll_response(context));
         let (took, status) = (self.started.elapsed(), response.status());
         if let Some(mut escort) = self.escort.take() {
-            escort.leave(&mut response);
+            self.within(|_| escort.leave(&mut response));
         }
         self.within(|_| debug!(status = status.as_u16(), elapsed = ?took, "answered"));
         if let Some(Current { id, asked: Some(asked) }) = self.current.take() {

@@ -1,5 +1,6 @@
 //! Use cases: what the master does, in its own words. Nothing here knows HTTP.
 
+pub mod audit;
 pub mod auth;
 pub mod auxiliaries;
 pub mod backups;
@@ -9,6 +10,7 @@ pub mod datasets;
 pub mod events;
 pub mod jobs;
 pub mod kv;
+pub(crate) mod limits;
 pub mod loading;
 pub mod namespaces;
 pub mod nodes;

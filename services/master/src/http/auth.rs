@@ -5,18 +5,19 @@ use std::time::Duration;
 use access::{Caller, Grant, KeyRecord, KeyState, Kind};
 use api::auth::{ApiKey, ApiKeyList, AuthMode, CallerKind, IssuedKey, KeyStatus, NewKey, RotateKey, WhoAmI};
 use api::{ErrorCode, Problem};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use transport::{ApiError, ApiJson, ApiPath, ApiQuery};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::audit::Noted;
 use super::who::Who;
 use super::{AppState, gate, lifetime};
 use crate::app::auth::{Error, Wanted, now_ms};
@@ -106,11 +107,11 @@ async fn get(State(app): State<AppState>, ApiPath(id): ApiPath<String>) -> Resul
 /// Revoke an API key. No master accepts it any more a moment after this answers.
 #[utoipa::path(delete, operation_id = "auth_key_revoke", path = "/auth/keys/{id}", tag = "auth", params(("id" = String, Path)),
     responses((status = 200, body = ApiKey), (status = 404, body = Problem), (status = 409, body = Problem, description = "Authentication is off")))]
-async fn revoke(State(app): State<AppState>, who: Who, ApiPath(id): ApiPath<String>) -> Result<Json<ApiKey>, ApiError> {
+async fn revoke(State(app): State<AppState>, who: Who, ApiPath(id): ApiPath<String>) -> Result<Response, ApiError> {
     wants_auth(&app)?;
     let record = app.api_keys.revoke(&id).await?;
     note("revoked an API key", &record, &who.0.to_string());
-    Ok(Json(view(&app, &record)))
+    Ok((noted(&record), Json(view(&app, &record))).into_response())
 }
 
 /// Give an API key another secret. Its text is shown this once; the old secret works for a grace.
@@ -129,7 +130,12 @@ async fn rotate(State(app): State<AppState>, who: Who, ApiPath(id): ApiPath<Stri
     let (record, text) = app.api_keys.rotate(&id, grace).await?;
     note("rotated an API key", &record, &who.0.to_string());
     let about = view(&app, &record);
-    Ok(([(CACHE_CONTROL, NO_STORE)], Json(IssuedKey { key: text, about })).into_response())
+    Ok((
+        [(CACHE_CONTROL, NO_STORE)],
+        noted(&record),
+        Json(IssuedKey { key: text, about }),
+    )
+        .into_response())
 }
 
 /// Who the caller is, and what they may do.
@@ -165,11 +171,27 @@ fn note(what: &str, record: &KeyRecord, by: &str) {
     tracing::info!(key = record.id, name = ?record.name, by = ?by, "{what}");
 }
 
+/// For the audit log.
+fn noted(record: &KeyRecord) -> Extension<Noted> {
+    let grants = record.grants.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Extension(
+        Noted::on(&record.id)
+            .with("name", &*record.name)
+            .with("grants", grants.join(",")),
+    )
+}
+
 fn issued(app: &AppState, record: &KeyRecord, text: String) -> Result<Response, ApiError> {
     let location = HeaderValue::from_str(&format!("/auth/keys/{}", record.id)).map_err(|error| ApiError::internal(&error))?;
     let about = view(app, record);
     let headers = [(LOCATION, location), (CACHE_CONTROL, NO_STORE)];
-    Ok((StatusCode::CREATED, headers, Json(IssuedKey { key: text, about })).into_response())
+    let answer = (
+        StatusCode::CREATED,
+        headers,
+        noted(record),
+        Json(IssuedKey { key: text, about }),
+    );
+    Ok(answer.into_response())
 }
 
 fn view(app: &AppState, record: &KeyRecord) -> ApiKey {

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use prometheus::IntCounter;
 use telemetry::{Metrics, Registry};
 use transport::ApiError;
-use transport::server::{Admission, Gate, is_token};
+use transport::server::is_token;
 
 use super::params;
 use super::who::Known;
@@ -148,6 +148,31 @@ impl Front {
         }
     }
 
+    /// Does what was judged: counts it, and leaves with the request who asks.
+    pub(crate) fn decide(&self, request: &mut Request, judged: Judged) -> Result<(), ApiError> {
+        self.count(&judged);
+        let Judged { caller, row, verdict } = judged;
+        match verdict {
+            Ok(()) => {
+                // Where nobody has to be known, everybody is the same, and handlers know it.
+                if let Some(caller) = caller.filter(|_| self.identities.is_on()) {
+                    request.extensions_mut().insert(Known(caller));
+                }
+                Ok(())
+            }
+            Err(refused) => {
+                let caller = caller.map(|caller| caller.to_string());
+                tracing::debug!(caller, wants = ?row.map(|row| row.rule), %refused, "not let in");
+                Err(refused)
+            }
+        }
+    }
+
+    /// Whether callers have to be known.
+    pub(crate) fn is_on(&self) -> bool {
+        self.identities.is_on()
+    }
+
     fn count(&self, judged: &Judged) {
         match &judged.verdict {
             Ok(()) if judged.caller.is_some() && self.identities.is_on() => self.figures.granted.inc(),
@@ -158,28 +183,6 @@ impl Front {
                 ErrorCode::Unavailable => self.figures.unavailable.inc(),
                 _ => {}
             },
-        }
-    }
-}
-
-impl Gate for Front {
-    fn admit(&self, request: &mut Request) -> Admission {
-        let judged = self.judge(request);
-        self.count(&judged);
-        let Judged { caller, row, verdict } = judged;
-        match verdict {
-            Ok(()) => {
-                // Where nobody has to be known, everybody is the same, and handlers know it.
-                if let Some(caller) = caller.filter(|_| self.identities.is_on()) {
-                    request.extensions_mut().insert(Known(caller));
-                }
-                Admission::granted()
-            }
-            Err(refused) => {
-                let caller = caller.map(|caller| caller.to_string());
-                tracing::debug!(caller, wants = ?row.map(|row| row.rule), %refused, "not let in");
-                Admission::refused(refused)
-            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
+mod audit;
 mod auth;
 mod backups;
 mod cache;
@@ -12,6 +13,7 @@ mod cluster;
 mod cluster_snapshot;
 mod datasets;
 mod document;
+mod entrance;
 mod events;
 mod gate;
 mod internal_cluster;
@@ -21,6 +23,7 @@ mod kv;
 mod kv_txn;
 mod kv_watch;
 mod lifetime;
+mod limits;
 mod namespaces;
 mod nodes;
 mod params;
@@ -31,6 +34,7 @@ mod tests;
 mod who;
 
 pub(crate) use datasets::is_unhurried;
+pub(crate) use entrance::Entrance;
 pub(crate) use gate::Front;
 pub(crate) use router::{private, public};
 

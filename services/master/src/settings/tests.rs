@@ -143,3 +143,12 @@ fn weak_secrets_and_half_of_what_tokens_need_are_told() {
         assert_eq!(found, Vec::<String>::new(), "{near}");
     }
 }
+
+#[test]
+fn proxies_are_addresses_or_networks() {
+    let right = problems(|settings| settings.trusted_proxies = list("10.0.0.7, 172.30.81.0/24, fd00::/8"));
+    assert_eq!(right, Vec::<String>::new());
+    let found = problems(|settings| settings.trusted_proxies = list("10.0.0.7,nginx,10.0.0.1/8"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("TRUSTED_PROXIES: \"nginx\""), "{found:?}");
+}

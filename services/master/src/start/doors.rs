@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use telemetry::Registry;
 use tokio::net::TcpListener;
 use transport::ApiError;
-use transport::server::{Gate, HttpMetrics, Layers, Readiness, Routes, operations, serve};
+use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Readiness, Routes, operations, serve_within};
 
 use crate::Settings;
 
@@ -43,11 +43,13 @@ impl Doors {
         readiness: &Readiness,
         tasks: &Tasks,
     ) -> Self {
+        let metrics = HttpMetrics::new(registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics);
         let doors = Self {
             public: Routes::new(Router::new()),
             private: Routes::new(Router::new()),
             gate,
-            metrics: HttpMetrics::new(registry),
+            metrics,
             registry: registry.clone(),
             readiness: readiness.clone(),
             token: settings.cluster_token.clone(),
@@ -55,8 +57,14 @@ impl Doors {
             max_in_flight: settings.max_in_flight,
         };
         doors.begin(Router::new());
-        spawn(tasks, "private-listener", private, doors.private.clone());
-        spawn(tasks, "public-listener", public, doors.public.clone());
+        spawn(
+            tasks,
+            "private-listener",
+            private,
+            doors.private.clone(),
+            bounds.clone().private(),
+        );
+        spawn(tasks, "public-listener", public, doors.public.clone(), bounds);
         doors
     }
 
@@ -92,13 +100,13 @@ impl Doors {
     }
 }
 
-fn spawn(tasks: &Tasks, name: &'static str, listener: TcpListener, routes: Routes) {
+fn spawn(tasks: &Tasks, name: &'static str, listener: TcpListener, routes: Routes, bounds: ConnectionBounds) {
     let listener = Mutex::new(Some(listener));
     tasks.supervise(name, move |stop| {
-        let (listener, routes) = (listener.lock().take(), routes.clone());
+        let (listener, routes, bounds) = (listener.lock().take(), routes.clone(), bounds.clone());
         async move {
             if let Some(listener) = listener {
-                serve(listener, routes, stop).await;
+                serve_within(listener, routes, bounds, stop).await;
             }
         }
     });

@@ -63,7 +63,7 @@ async fn put(
         format: options.format,
         only_new,
     };
-    let (uploaded, created) = app.datasets.upload(order, transport::upload(body).boxed()).await?;
+    let (uploaded, created) = app.datasets.upload(order, transport::client_upload(body).boxed()).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(uploaded)))
 }
