@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test clean
+.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test release sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ check-history: ## judges a recorded history again: make check-history FILE=data/
 
 load-test: ## Locust against http://localhost:8081 (options: load_test/run_test.sh --help)
 	@load_test/run_test.sh --headless
+
+release: ## binaries, checksums and the bill of materials of this commit into ./dist; about 20 minutes
+	@scripts/release
+
+sbom: ## what the binaries are made of: CycloneDX JSON on standard output
+	@scripts/sbom
 
 clean: ## removes what was built; ./data stays
 	@$(IN_ENV) cargo clean
