@@ -3,9 +3,9 @@
 use std::process::{Child, Command, Stdio};
 
 use crate::access::Guarded;
-use crate::port::Port;
 use crate::raw::{Request, connect_from};
 use crate::support::Masters;
+use control::conformance::Port;
 
 /// One master with limits.
 async fn limited(change: impl FnOnce(&mut master::Settings)) -> Masters {
