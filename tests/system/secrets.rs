@@ -71,10 +71,56 @@ async fn secrets_are_in_no_log_answer_or_listing() {
     assert_eq!(stack.panics(), Vec::<String>::new());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_of_callers_are_in_no_log_or_listing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (token, root, wrong) = (secret("token"), secret("root"), format!("eck_{}", secret("wrong")));
+    let mut search = Search::of([token.clone(), root.clone(), wrong.clone()]);
+    let mut master = Node::new(Role::Master, 1, &token, directory.path());
+    master.set("AUTH", "on");
+    master.set("ELASTICORE_ROOT_KEY", &root);
+    master.set("RUST_LOG", NOISY);
+    master.start();
+    master.ready(Duration::from_secs(60)).await;
+    let api = master.public();
+    let ask = |method: &'static str, path: &'static str, key: &str| {
+        let request = api.request(method, path);
+        request.header("authorization", &format!("Bearer {key}"))
+    };
+    for key in [&wrong, &token, &format!("{root}x")] {
+        search.answer(&ask("GET", "/nodes", key).send().await, 401);
+        search.answer(&api.request("GET", "/nodes").header("x-api-key", key).send().await, 401);
+    }
+    // Shown this once.
+    let new = json!({ "name": "ci", "grants": ["reader:*:kv"] });
+    let made = ask("POST", "/auth/keys", &root).json(&new).send().await.expect(201).json();
+    let key = made["key"].as_str().unwrap().to_owned();
+    search.add(key.splitn(3, '_').nth(2).unwrap());
+    search.answer(&ask("PUT", "/kv/a", &key).body("v").send().await, 403);
+    for path in [
+        "/auth/keys",
+        "/auth/whoami",
+        "/nodes",
+        "/metrics",
+        "/kv",
+        "/cluster/status",
+        "/nowhere",
+    ] {
+        for key in [&root, &key] {
+            search.through(path, &ask("GET", path, key).send().await.text());
+        }
+    }
+    search.through("the private /metrics", &master.private().get("/metrics").await.text());
+    let log = master.log();
+    assert!(log.contains("TRACE"), "the master says less than it can");
+    search.through("the log of the master", &log);
+    assert_eq!(search.found, Vec::<String>::new());
+}
+
 #[test]
 fn settings_are_listed_and_refused_without_secrets() {
-    let (token, s3) = (secret("token"), secret("s3"));
-    let mut search = Search::of([token.clone(), s3.clone()]);
+    let (token, s3, root) = (secret("token"), secret("s3"), secret("root"));
+    let mut search = Search::of([token.clone(), s3.clone(), root.clone()]);
     let directory = tempfile::tempdir().unwrap();
     for service in ["elasticore-master", "elasticore-auxiliary", "elasticore-worker"] {
         let run = |arguments: &[&str], environment: &[(&str, &str)]| {
@@ -85,6 +131,7 @@ fn settings_are_listed_and_refused_without_secrets() {
                 .env("MASTER_ADDRESS", "127.0.0.1:1")
                 .env("S3_ACCESS_KEY_ID", "somebody")
                 .env("S3_SECRET_ACCESS_KEY", &s3)
+                .env("ELASTICORE_ROOT_KEY", &root)
                 .envs(environment.iter().copied())
                 .output()
                 .unwrap();
