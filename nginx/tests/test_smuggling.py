@@ -274,11 +274,12 @@ class Names(DoorTest):
         seen = {name for fields in self.fields() for name, _ in fields}
         self.assertFalse(seen & {name.lower() for name in REMOVED})
 
-    def test_token_passes_where_nodes_join_and_nowhere_else(self):
-        for path in ("/cluster/join", "/cluster/join?x=1", "/cluster//join", "/cluster/join/", "/cluster/members"):
+    def test_token_passes_where_it_is_asked_for_and_nowhere_else(self):
+        wanted = ("/cluster/join", "/cluster/join?x=1", "/cluster//join", "/auth/init")
+        for path in (*wanted, "/cluster/join/", "/cluster/members", "/auth/keys", "/auth/init/x", "/kv/auth/init"):
             self.ask("POST", path, b"{}", headers={"X-Cluster-Token": "secret"})
         for (_, target), fields in zip(self.calls(), self.fields()):
-            self.assertEqual("x-cluster-token" in dict(fields), target in ("/cluster/join", "/cluster/join?x=1", "/cluster//join"), target)
+            self.assertEqual("x-cluster-token" in dict(fields), target in wanted, target)
 
 
 if __name__ == "__main__":

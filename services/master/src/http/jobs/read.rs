@@ -81,7 +81,7 @@ fn labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 /// A job, its progress and, when it failed, why.
-#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 async fn get(
     State(app): State<AppState>,
