@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use prometheus::{IntCounter, IntCounterVec, Registry};
+use prometheus::{IntCounter, Registry};
 
 use crate::Metrics;
 pub use entry::{Actor, Entry, Outcome};
@@ -32,7 +32,6 @@ const THREAD: &str = "audit-log";
 pub struct Audit {
     node: Arc<str>,
     to: Option<SyncSender<Item>>,
-    entries: IntCounterVec,
     lost: IntCounter,
 }
 
@@ -65,7 +64,6 @@ impl Audit {
         let mut audit = Self {
             node: node.into(),
             to: None,
-            entries: metrics.counters("audit_entries_total", "Entries for the audit log, by event.", &["event"]),
             lost: metrics.counter(
                 "audit_entries_lost_total",
                 "Entries that could not be written to the audit log.",
@@ -91,7 +89,6 @@ impl Audit {
 
     /// Adds an entry, as of now. Returns at once.
     pub fn record(&self, mut entry: Entry) {
-        self.entries.with_label_values(&[entry.event]).inc();
         entry.time.get_or_insert_with(SystemTime::now);
         match &self.to {
             None => entry.log(&self.node),

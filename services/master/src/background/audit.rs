@@ -24,18 +24,23 @@ impl Auditor {
     /// Works until `stop`.
     pub(crate) async fn run(&self, view: &View, mut leading: watch::Receiver<LeaderState>, stop: CancellationToken) {
         let mut snapshots = view.subscribe();
-        let (mut before, mut recent) = (None, VecDeque::new());
+        let (mut before, mut recent): (Option<Seen>, _) = (None, VecDeque::new());
+        let mut term = None;
         let mut sums = tokio::time::interval(SUMS);
         loop {
-            let leads = leading.borrow_and_update().token().is_some();
+            let token = leading.borrow_and_update().token().cloned();
             let after = Seen::of(&snapshots.borrow_and_update());
             if let (Some(before), Some(after)) = (&before, &after) {
                 remember(&mut recent, after.since(before));
             }
-            before = after.or(before);
-            if leads {
+            if token.is_some() {
                 recent.drain(..).for_each(|(_, entry)| self.record(entry));
+                if token != term {
+                    let previous = before.as_ref().and_then(Seen::leader);
+                    self.record(self.leads(previous));
+                }
             }
+            (before, term) = (after.or(before), token);
             tokio::select! {
                 changed = snapshots.changed() => if changed.is_err() { return },
                 changed = leading.changed() => if changed.is_err() { return },

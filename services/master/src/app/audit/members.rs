@@ -1,4 +1,4 @@
-//! Who came, who left, and who leads: the difference between two moments. Pure.
+//! Who came and who left: the difference between two moments. Pure.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct Seen {
     members: BTreeMap<(Role, NodeId), (BootId, String)>,
     /// Lives of auxiliaries that the keys belong to.
     ring: BTreeMap<NodeId, BootId>,
-    leader: Option<(NodeId, BootId)>,
+    leader: Option<NodeId>,
 }
 
 impl Seen {
@@ -29,11 +29,16 @@ impl Seen {
         snapshot.is_complete().then(|| Self {
             members: snapshot.members().map(member).collect(),
             ring: in_ring.collect(),
-            leader: snapshot.leader().map(|leader| (leader.node_id.clone(), leader.boot_id)),
+            leader: snapshot.leader().map(|leader| leader.node_id.clone()),
         })
     }
 
-    /// What became different since `before`.
+    /// Who leads, when known.
+    pub(crate) fn leader(&self) -> Option<&NodeId> {
+        self.leader.as_ref()
+    }
+
+    /// What became different since `before`. Of leaders each tells for itself.
     pub(crate) fn since(&self, before: &Self) -> Vec<Entry> {
         let mut entries = Vec::new();
         for (who, (boot_id, address)) in &self.members {
@@ -58,13 +63,6 @@ impl Seen {
         for id in before.ring.keys().filter(|id| !self.ring.contains_key(id)) {
             entries.push(of_node("ring.left", &auxiliary(id)));
         }
-        if let Some((leader, _)) = self.leader.as_ref().filter(|_| self.leader != before.leader) {
-            let entry = of_node("leader.changed", &(Role::Master, leader.clone()));
-            entries.push(match &before.leader {
-                Some((previous, _)) => entry.with("previous", previous.to_string()),
-                None => entry,
-            });
-        }
         entries
     }
 }
@@ -82,42 +80,34 @@ mod tests {
         NodeId::try_new(name).unwrap()
     }
 
-    fn seen(members: &[(&str, BootId)], ring: &[(&str, BootId)], leader: Option<(&str, BootId)>) -> Seen {
+    fn seen(members: &[(&str, BootId)], ring: &[(&str, BootId)]) -> Seen {
         let member = |(name, boot): &(&str, BootId)| ((Role::Auxiliary, id(name)), (*boot, "a:1".to_owned()));
         Seen {
             members: members.iter().map(member).collect(),
             ring: ring.iter().map(|(name, boot)| (id(name), *boot)).collect(),
-            leader: leader.map(|(name, boot)| (id(name), boot)),
+            leader: None,
         }
-    }
-
-    fn told(before: &Seen, after: &Seen) -> Vec<String> {
-        let entries = after.since(before).into_iter();
-        entries
-            .map(|entry| format!("{} {}", entry.event, entry.target.unwrap()))
-            .collect()
     }
 
     #[test]
     fn whatever_changed_is_told_once() {
         let [one, two, three] = std::array::from_fn(|_| BootId::new_random());
-        let before = seen(&[("a", one), ("b", two)], &[("a", one), ("b", two)], Some(("m-1", one)));
+        let before = seen(&[("a", one), ("b", two)], &[("a", one), ("b", two)]);
+        let after = seen(&[("b", three), ("c", one)], &[("b", three), ("c", one)]);
+        let told = |before: &Seen, after: &Seen| -> Vec<String> {
+            let entries = after.since(before).into_iter();
+            entries
+                .map(|entry| format!("{} {}", entry.event, entry.target.unwrap()))
+                .collect()
+        };
         assert_eq!(told(&before, &before), Vec::<String>::new());
-        let after = seen(&[("b", three), ("c", one)], &[("b", three), ("c", one)], Some(("m-2", two)));
-        assert_eq!(
-            told(&before, &after),
-            [
-                "node.replaced b",
-                "node.joined c",
-                "node.left a",
-                "ring.joined c",
-                "ring.left a",
-                "leader.changed m-2"
-            ]
-        );
-        let again = seen(&[("b", three), ("c", one)], &[("b", three), ("c", one)], Some(("m-2", three)));
-        assert_eq!(told(&after, &again), ["leader.changed m-2"], "another life of it");
-        let nobody = seen(&[("b", three), ("c", one)], &[("b", three), ("c", one)], None);
-        assert_eq!(told(&again, &nobody), Vec::<String>::new());
+        let all = [
+            "node.replaced b",
+            "node.joined c",
+            "node.left a",
+            "ring.joined c",
+            "ring.left a",
+        ];
+        assert_eq!(told(&before, &after), all);
     }
 }

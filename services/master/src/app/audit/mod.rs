@@ -6,6 +6,7 @@ mod members;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use api::NodeId;
 use telemetry::audit::{Actor, Audit, Entry, Outcome};
 
 use denials::Denials;
@@ -43,6 +44,15 @@ impl Auditor {
     /// This node did something of its own accord.
     pub(crate) fn did(&self, event: &'static str) -> Entry {
         Entry::new(event, self.me.clone(), Outcome::Observed)
+    }
+
+    /// This node came to lead, after somebody else if that is known.
+    pub(crate) fn leads(&self, previous: Option<&NodeId>) -> Entry {
+        let entry = self.did("leader.changed").on(self.me.id.clone().unwrap_or_default());
+        match previous {
+            Some(previous) => entry.with("previous", previous.to_string()),
+            None => entry,
+        }
     }
 
     /// Somebody was turned away. Of many such entries from one address only some are written, with the number of the others.
