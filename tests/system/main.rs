@@ -15,4 +15,5 @@ mod job_faults;
 mod jobs;
 mod kv_histories;
 mod leaders;
+mod secrets;
 mod up;

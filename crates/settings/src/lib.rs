@@ -3,6 +3,7 @@
 //! A service declares one flat struct with serde defaults; the name of a field is the key in the file
 //! (`cache_size`), the flag (`--cache-size`) and, upper-cased, the environment variable (`CACHE_SIZE`).
 
+mod discreet;
 mod invocation;
 mod load;
 mod names;

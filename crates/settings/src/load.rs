@@ -8,6 +8,7 @@ use config::{Config, Environment, File, FileFormat, Map};
 use serde_json::Value;
 
 use crate::Settings;
+use crate::discreet::{carries_credentials, without_excerpts};
 use crate::names::{misspelt, nearest};
 
 /// Where settings come from, besides the defaults.
@@ -102,6 +103,10 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, Problems> {
                 continue;
             }
             match parse_one::<T>(&name, value) {
+                Ok(value) if carries_credentials(&value) => problems.push(format!(
+                    "{} has a user name or password in an address, which logs and listings would show: take it out of the address",
+                    origin.name(&name)
+                )),
                 Ok(value) => drop(accepted.insert(name, value)),
                 Err(error) => problems.push(format!("{}: {error}", origin.name(&name))),
             }
@@ -183,7 +188,10 @@ fn read_file(sources: &Sources) -> (BTreeMap<String, Value>, Vec<String>) {
     let read = Config::builder().add_source(File::from(path.clone()).format(format)).build();
     match read.and_then(Config::try_deserialize) {
         Ok(values) => (values, Vec::new()),
-        Err(error) => (BTreeMap::new(), vec![format!("{}: {error}", path.display())]),
+        Err(error) => (
+            BTreeMap::new(),
+            vec![format!("{}: {}", path.display(), without_excerpts(&error.to_string()))],
+        ),
     }
 }
 

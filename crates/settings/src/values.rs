@@ -138,7 +138,10 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        // The parser's own complaint would quote what it found.
+        String::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| de::Error::custom("a secret is a text: write it in quotes"))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn secure(document: &mut OpenApi) {
 }
 
 /// The operations of a path, by their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let methods = [
         ("GET", &mut item.get),
         ("PUT", &mut item.put),

@@ -13,6 +13,7 @@ mod cluster;
 mod cluster_snapshot;
 mod datasets;
 mod document;
+mod documented;
 mod entrance;
 mod events;
 mod gate;

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     AppState, auth, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, datasets, document,
-    events, internal_cluster, internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
+    documented, events, internal_cluster, internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
 };
 
 /// The document the handlers are collected into.
@@ -51,6 +51,7 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(auth::routes())
         .split_for_parts();
     document::secure(&mut document);
+    documented::complete(&mut document);
     // Paths with slashes are a matter of routing; a document knows only parameters.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths

@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Follow a job. Events `state` (the state changed; the first one tells the present) and `progress` carry the job; `note` carries
 /// what went wrong without ending it: failed attempts, lost workers, slow tasks. The stream ends after a final state. `error` says
 /// that it ended early: ask again.
-#[utoipa::path(get, operation_id = "job_events", path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(get, operation_id = "job_events", path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, description = "text/event-stream"), (status = 404, body = Problem)))]
 async fn events(
     State(app): State<AppState>,

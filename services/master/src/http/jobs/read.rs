@@ -36,8 +36,10 @@ struct Options {
     /// Only jobs of this name.
     name: Option<String>,
     /// Only jobs accepted at this time or later, Unix milliseconds.
+    #[param(format = "uint64")]
     since: Option<u64>,
     /// Only jobs accepted before this time, Unix milliseconds.
+    #[param(format = "uint64")]
     until: Option<u64>,
     /// At most so many, 1 to 500; 50 unless set.
     limit: Option<usize>,
@@ -81,7 +83,7 @@ fn labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 /// A job, its progress and, when it failed, why.
-#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 async fn get(
     State(app): State<AppState>,

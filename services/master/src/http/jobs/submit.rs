@@ -109,7 +109,7 @@ async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError>
 }
 
 /// Cancel a job. Its end is durable when this answers; its workers stop a moment later.
-#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
 async fn cancel(
     State(app): State<AppState>,
