@@ -119,6 +119,30 @@ PEERS = Row(
     ),
 )
 
+ENCRYPTION = Row(
+    "Encryption (empty where it is off)",
+    (
+        graph(
+            "Certificates: time left",
+            "Until the first of each kind ends: of nodes, of what etcd is shown, of the authorities they trust. At two weeks the alert CertificateExpiresSoon fires.",
+            "s",
+            Query(f"min by (role) (tls_certificate_expiry_timestamp_seconds{{{NODE}}}) - time()", "{{role}}"),
+        ),
+        graph(
+            "Connections refused in the handshake",
+            "By reason: strangers, nodes without a certificate, clients that trust another authority.",
+            "ops",
+            Query(f"sum by (reason) (rate(tls_handshakes_refused_total{{{NODE}}}{RATE}))", "{{reason}}"),
+        ),
+        graph(
+            "Certificates renewed",
+            "Changes of files: taken, or failed and left as they were; the log says why.",
+            "short",
+            Query(f"sum by (role, result) (increase(tls_reloads_total{{{NODE}}}{RATE}))", "{{role}} {{result}}"),
+        ),
+    ),
+)
+
 HOSTS = Row(
     "Machines (node_exporter; with Compose all nodes share one)",
     (
@@ -197,4 +221,4 @@ ROLE = Variable(
 CHOICE = Variable(
     "node", "Node", "Only these nodes; graphs of other dashboards lead here with one.", 'label_values(up{job=~"$role"}, instance)'
 )
-BOARD = Board("elasticore-nodes", "ElastiCore nodes", __doc__, (STATE, HTTP, PEERS, HOSTS, NGINX), (ROLE, CHOICE))
+BOARD = Board("elasticore-nodes", "ElastiCore nodes", __doc__, (STATE, HTTP, PEERS, ENCRYPTION, HOSTS, NGINX), (ROLE, CHOICE))

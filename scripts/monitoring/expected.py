@@ -20,6 +20,9 @@ MAY_BE_EMPTY = {
     "cache / Time of ring changes, range syncs and backups / range sync": "a sync that ended before the first scrape of a node is no increase",
     "control / Changes of the raft leader, snapshots / snapshots {{way}}": "snapshots are made after many entries",
     "control / Lag of members / {{member}}": "known to the raft leader only, and only once it has followers",
+    "nodes / Certificates: time left / {{role}}": "encryption is off",
+    "nodes / Connections refused in the handshake / {{reason}}": "encryption is off",
+    "nodes / Certificates renewed / {{role}} {{result}}": "encryption is off",
     "control / Entries and reads per message / reads per question": "the leader answers reads by its lease",
 }
 ANNOTATIONS_MAY_BE_EMPTY = {"Leader": "the leader does not change in a healthy stack"}
@@ -28,6 +31,7 @@ NEVER_IN_HEALTH = {
     'http_requests_total{status=~"5.."}': "no request fails",
     'http_requests_total{job="master",route=~"/cache.*",status=~"5.."}': "no request fails",
     'blob_operations_total{operation="put",result="error"}': "no write of a blob fails",
+    "tls_certificate_expiry_timestamp_seconds": "encryption is off",
     "peer_breaker_open": "breakers are shown once a call failed",
 }
 

@@ -8,6 +8,8 @@
 
 mod binary;
 mod builder;
+mod capture;
+mod certificates;
 mod etcd;
 mod http;
 mod jobs;
@@ -28,6 +30,8 @@ pub mod workload;
 
 pub use binary::binary;
 pub use builder::Builder;
+pub use capture::{Capture, Captured};
+pub use certificates::{Certificates, Certified};
 pub use control::conformance::Port;
 pub use etcd::Etcd;
 pub use http::{Answer, Api, Request};

@@ -9,6 +9,7 @@ mod cache_memory;
 mod cluster_cli;
 mod docs;
 mod durability;
+mod encryption;
 mod front_door;
 mod identity;
 mod job_faults;

@@ -16,6 +16,7 @@ mod connect;
 mod error;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+mod etcd_access;
 mod etcd_view;
 mod failover;
 mod instrumented;
@@ -26,10 +27,11 @@ mod state;
 mod types;
 mod user_keys;
 
-pub use connect::{ControlSettings, connect, connect_etcd};
+pub use connect::{ControlSettings, connect, connect_etcd, connect_etcd_as};
 pub use error::Error;
 #[cfg(feature = "etcd")]
 pub use etcd::EtcdAdmin;
+pub use etcd_access::EtcdAccess;
 #[cfg(not(feature = "etcd"))]
 pub use etcd_view::EtcdAdmin;
 pub use etcd_view::{EtcdMember, EtcdView};

@@ -7,11 +7,12 @@ mod discreet;
 mod invocation;
 mod load;
 mod names;
+mod secret_files;
 mod values;
 
 pub use invocation::Invocation;
 pub use load::{Problems, Sources, load};
-pub use values::{ByteSize, HumanDuration, List, Secret};
+pub use values::{ByteSize, HumanDuration, List, Secret, Switch};
 
 /// A flat struct of settings.
 pub trait Settings: Default + serde::Serialize + serde::de::DeserializeOwned {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::Settings;
 use crate::discreet::{carries_credentials, without_excerpts};
 use crate::names::{misspelt, nearest};
+use crate::secret_files;
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]
@@ -79,8 +80,11 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, Problems> {
     // Serialising the defaults would redact secrets; an object of `null`s keeps the names and lets the defaults fill in.
     let defaults = to_object(&T::default());
     let (file, mut problems) = read_file(sources);
+    let (secrets, unread) = secret_files::read::<T>(&sources.environment, &defaults);
+    problems.extend(unread);
     let layers = [
         (file, Origin::File),
+        (secrets, Origin::Variable),
         (environment::<T>(&sources.environment, &defaults), Origin::Variable),
         (
             sources

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use api::NodeId;
 use blobs::BlobSettings;
-use cluster::ControlEngine;
+use cluster::{ControlEngine, EncryptionSettings};
 use control::raft::InitialMember;
 use serde::{Deserialize, Serialize};
-use settings::{ByteSize, HumanDuration, List, Secret};
+use settings::{ByteSize, HumanDuration, List, Secret, Switch};
 use telemetry::LogFormat;
 
 use crate::app::limits::Network;
@@ -39,10 +39,29 @@ pub struct Settings {
     pub advertise_addr: String,
     /// Shared secret of the cluster's nodes.
     pub cluster_token: Secret,
+    /// The node's certificate, and those between it and the authority: with it, its key and the authority, nodes speak TLS and show each
+    /// other who they are.
+    pub tls_cert: String,
+    /// Its key.
+    pub tls_key: String,
+    /// Certificates of the authorities that are trusted.
+    pub tls_ca: String,
+    /// Whether the public port speaks TLS too, with the same certificate; NGINX does for it unless set.
+    pub public_tls: Switch,
     /// Engine of the control store.
     pub control_store: ControlEngine,
     /// etcd: its client addresses.
     pub etcd_endpoints: List,
+    /// etcd with `https` endpoints: the certificate it is shown; the node's own unless set.
+    pub etcd_cert: String,
+    /// etcd: its key.
+    pub etcd_key: String,
+    /// etcd: certificates of the authorities of its servers.
+    pub etcd_ca: String,
+    /// etcd: name of a user, when it asks for one.
+    pub etcd_user: String,
+    /// etcd: password of the user.
+    pub etcd_password: Secret,
     /// raft: directory of log and snapshots.
     pub raft_dir: PathBuf,
     /// raft: the masters that begin the cluster, this one among them, as `NAME=HOST:PORT`; none for a cluster of one.
@@ -140,8 +159,17 @@ impl Default for Settings {
             internal_port: 9000,
             advertise_addr: "127.0.0.1".to_owned(),
             cluster_token: Secret::default(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            tls_ca: String::new(),
+            public_tls: Switch::Off,
             control_store: ControlEngine::Raft,
             etcd_endpoints: List::default(),
+            etcd_cert: String::new(),
+            etcd_key: String::new(),
+            etcd_ca: String::new(),
+            etcd_user: String::new(),
+            etcd_password: Secret::default(),
             raft_dir: PathBuf::from("data/raft"),
             raft_initial_cluster: List::default(),
             raft_join: List::default(),
@@ -199,6 +227,7 @@ impl settings::Settings for Settings {
         }
         problems.extend(self.problems_of_raft());
         problems.extend(self.blobs().problems());
+        problems.extend(self.encryption().problems());
         let wrong = |text: &String| Some(format!("TRUSTED_PROXIES: {}", text.parse::<Network>().err()?));
         problems.extend(self.trusted_proxies.0.iter().filter_map(wrong));
         problems.extend(self.problems_of_auth());
@@ -214,6 +243,10 @@ impl settings::Settings for Settings {
         refuse(
             self.control_store == ControlEngine::Etcd && self.etcd_endpoints.0.is_empty(),
             "CONTROL_STORE=etcd needs ETCD_ENDPOINTS, as in http://etcd-1:2379,http://etcd-2:2379",
+        );
+        refuse(
+            self.public_tls.is_on() && self.tls_cert.is_empty(),
+            "PUBLIC_TLS=on needs TLS_CERT, TLS_KEY and TLS_CA",
         );
         refuse(
             self.virtual_nodes == 0 || self.virtual_nodes > 16_384,
@@ -252,6 +285,17 @@ impl Settings {
     /// When the list is not one; [`settings::Settings::problems`] says so too.
     pub fn initial_cluster(&self) -> Result<Vec<InitialMember>, control::Error> {
         InitialMember::parse_list(&self.raft_initial_cluster.0.join(","))
+    }
+
+    /// What is shown to other nodes and to etcd.
+    pub(crate) fn encryption(&self) -> EncryptionSettings<'_> {
+        EncryptionSettings {
+            node: [&self.tls_cert, &self.tls_key, &self.tls_ca],
+            etcd: [&self.etcd_cert, &self.etcd_key, &self.etcd_ca],
+            etcd_user: [&self.etcd_user, self.etcd_password.expose()],
+            etcd_endpoints: &self.etcd_endpoints.0,
+            host: &self.advertise_addr,
+        }
     }
 
     /// Where blobs are kept.

@@ -20,7 +20,7 @@ use telemetry::audit::Audit;
 use telemetry::{Registry, new_registry};
 use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{Readiness, bind};
+use transport::server::{Listener, Readiness, bind};
 
 use crate::app::App;
 use crate::app::audit::Auditor;
@@ -55,7 +55,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     // A start that fails, or is given up, leaves nothing running.
     let unfinished = tasks.token().clone().drop_guard();
     let me = member(&settings, public_address, private_address)?;
-    let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+    let encryption = settings.encryption().open(&registry)?;
+    encryption.follow(&tasks);
+    let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
+    let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
     let auditor = Arc::new(Auditor::new(
         Audit::open(&settings.audit_log, &settings.node_id, &registry)?,
         &settings.node_id,
@@ -64,6 +67,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     auth::spawn_tokens(&tasks, &identities);
     let front = http::Front::new(Arc::clone(&identities), settings.cluster_token.clone(), &registry);
     let entrance = http::Entrance::new(front, &settings, Arc::clone(&auditor), &registry);
+    let public = Listener::new(public, encryption.for_everybody().filter(|_| settings.public_tls.is_on()));
+    let private = Listener::new(private, encryption.for_nodes());
     let doors = Doors::open(
         &settings,
         (public, private),
@@ -73,7 +78,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         &tasks,
     );
 
-    let opened = store::open(&settings, &me.address, &peers, &doors, (&registry, &readiness), tasks.token()).await?;
+    let (reached, etcd) = ((me.address.as_str(), &peers), &encryption.etcd);
+    let opened = store::open(&settings, reached, etcd, &doors, (&registry, &readiness), tasks.token()).await?;
     let (cluster, raft, raft_routes) = (opened.cluster, opened.raft, opened.routes);
     let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(opened.engine, &registry));
     auth::spawn_keys(&tasks, &identities, &store);

@@ -28,6 +28,8 @@ pub struct EtcdServer {
 struct Ports {
     client: Port,
     peer: Port,
+    /// Where it says how it is, in plain HTTP whatever clients speak.
+    health: Port,
 }
 
 impl EtcdServer {
@@ -36,12 +38,24 @@ impl EtcdServer {
     /// # Panics
     /// When etcd is not installed or does not come up.
     pub async fn start(flags: &[&str]) -> Self {
+        Self::start_as("http", flags).await
+    }
+
+    /// The same, with clients that speak TLS: `--cert-file=…`, `--key-file=…` and the like are among the flags.
+    ///
+    /// # Panics
+    /// When etcd is not installed or does not come up.
+    pub async fn start_encrypted(flags: &[&str]) -> Self {
+        Self::start_as("https", flags).await
+    }
+
+    async fn start_as(scheme: &str, flags: &[&str]) -> Self {
         let ports = Ports::reserve();
         // A cluster of one needs no patience with its peers; a short election also shortens the least ttl to a second.
         let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         flags.extend(["--heartbeat-interval=50".to_owned(), "--election-timeout=500".to_owned()]);
         let cluster = ports.member("etcd-1");
-        let mut server = Self::spawn("etcd-1", ports, &cluster, flags);
+        let mut server = Self::spawn(("etcd-1", scheme), ports, &cluster, flags);
         server.must_be_ready().await;
         server
     }
@@ -101,15 +115,16 @@ impl EtcdServer {
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal} failed");
     }
 
-    fn spawn(name: &str, ports: Ports, cluster: &str, flags: Vec<String>) -> Self {
+    fn spawn((name, scheme): (&str, &str), ports: Ports, cluster: &str, flags: Vec<String>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let client = format!("http://{}", ports.client.address());
+        let client = format!("{scheme}://{}", ports.client.address());
         let peer = format!("http://{}", ports.peer.address());
         let mut all = vec![
             format!("--name={name}"),
             format!("--data-dir={}", directory.path().join("data").display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
+            format!("--listen-metrics-urls=http://{}", ports.health.address()),
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--initial-cluster={cluster}"),
@@ -155,7 +170,7 @@ impl EtcdServer {
                 let log = std::fs::read_to_string(self.log()).unwrap_or_default();
                 return Err(format!("etcd ended with {status}:\n{log}"));
             }
-            if timeout(Duration::from_secs(1), is_healthy(self.ports.client.number())).await == Ok(true) {
+            if timeout(Duration::from_secs(1), is_healthy(self.ports.health.number())).await == Ok(true) {
                 return Ok(());
             }
             sleep(Duration::from_millis(25)).await;
@@ -191,7 +206,7 @@ impl EtcdCluster {
         let flags = || vec!["--heartbeat-interval=100".to_owned(), "--election-timeout=1000".to_owned()];
         let members = names.iter().zip(ports);
         let mut members: Vec<_> = members
-            .map(|(name, ports)| EtcdServer::spawn(name, ports, &cluster, flags()))
+            .map(|(name, ports)| EtcdServer::spawn((name, "http"), ports, &cluster, flags()))
             .collect();
         for member in &mut members {
             member.must_be_ready().await;
@@ -211,6 +226,7 @@ impl Ports {
         Self {
             client: Port::reserve(),
             peer: Port::reserve(),
+            health: Port::reserve(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod backup;
 mod cache;
+mod certs;
 mod cluster;
 mod completions;
 mod datasets;
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) use auth::AuthCommand;
 pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
+pub(crate) use certs::CertsCommand;
 pub(crate) use cluster::ClusterCommand;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use datasets::DatasetsCommand;
@@ -31,6 +33,9 @@ use crate::output::Output;
 
 /// Runs a command other than `up`.
 pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    if let Command::Certs(command) = command {
+        return certs::run(command, output);
+    }
     let client = Client::new(global)?;
     match command {
         Command::Cache(command) => cache::run(command, &client, output).await,
@@ -45,6 +50,7 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Ring(arguments) => ring::run(arguments, &client, output).await,
         Command::Completions(arguments) => completions::run(&arguments, output),
         Command::Version => version(output),
+        Command::Certs(_) => unreachable!("it needs no client"),
         #[cfg(feature = "up")]
         Command::Up(_) => unreachable!("it has a runtime of its own and is started beside this function"),
     }

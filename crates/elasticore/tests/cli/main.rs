@@ -7,6 +7,7 @@
 mod auth;
 mod backup;
 mod cache;
+mod certs;
 mod cluster;
 mod datasets;
 mod fake;

@@ -5,6 +5,7 @@ mod client;
 mod clocks;
 mod error;
 mod fetch;
+mod http;
 mod request;
 mod response;
 mod retry;

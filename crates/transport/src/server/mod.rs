@@ -23,4 +23,4 @@ pub(crate) use metered::Metered;
 pub use metrics::HttpMetrics;
 pub use operations::{Readiness, operations};
 pub use routes::Routes;
-pub use serve::{serve, serve_within};
+pub use serve::{Listener, serve, serve_within};

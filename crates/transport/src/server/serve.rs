@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tls::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -23,19 +24,46 @@ use super::connections::{ConnectionBounds, ConnectionSlot, Connections, Open};
 use super::kept::Kept;
 use super::metered::Metered;
 use super::routes::Routes;
+use crate::connection::Connection;
 
 /// Time for answers under way when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// A port that is listened on, and how connections become encrypted ones, if they do.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    acceptor: Option<Acceptor>,
+}
+
+impl Listener {
+    /// Encrypted when there is an acceptor.
+    #[must_use]
+    pub const fn new(tcp: TcpListener, acceptor: Option<Acceptor>) -> Self {
+        Self { tcp, acceptor }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self::new(tcp, None)
+    }
+}
+
 /// Serves within the usual bounds until the token is cancelled, then lets the answers under way finish, and upgraded connections come to
 /// their end.
-pub async fn serve(listener: TcpListener, routes: impl Into<Routes>, stop: CancellationToken) {
+pub async fn serve(listener: impl Into<Listener>, routes: impl Into<Routes>, stop: CancellationToken) {
     serve_within(listener, routes, ConnectionBounds::default(), stop).await;
 }
 
 /// [`serve`] within bounds of one's own.
-pub async fn serve_within(listener: TcpListener, routes: impl Into<Routes>, bounds: ConnectionBounds, stop: CancellationToken) {
-    let routes = routes.into();
+pub async fn serve_within(
+    listener: impl Into<Listener>,
+    routes: impl Into<Routes>,
+    bounds: ConnectionBounds,
+    stop: CancellationToken,
+) {
+    let (Listener { tcp: listener, acceptor }, routes) = (listener.into(), routes.into());
     let connections = Arc::new(Connections::new(bounds));
     loop {
         let stream = tokio::select! {
@@ -52,8 +80,8 @@ pub async fn serve_within(listener: TcpListener, routes: impl Into<Routes>, boun
         let Some(slot) = connections.place(&stop).await else {
             break;
         };
-        let open = connections.open();
-        tokio::spawn(converse(stream, routes.clone(), (open, slot), stop.clone()));
+        let (open, acceptor) = (connections.open(), acceptor.clone());
+        tokio::spawn(begin(stream, acceptor, routes.clone(), (open, slot), stop.clone()));
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, connections.ended()).await.is_err() {
@@ -61,9 +89,36 @@ pub async fn serve_within(listener: TcpListener, routes: impl Into<Routes>, boun
     }
 }
 
+/// Shakes hands where that is asked for, away from the loop that accepts, and then answers.
+async fn begin(
+    stream: TcpStream,
+    acceptor: Option<Acceptor>,
+    routes: Routes,
+    (open, slot): (Open, ConnectionSlot),
+    stop: CancellationToken,
+) {
+    let peer = stream.peer_addr().ok();
+    let stream = match acceptor {
+        None => Connection::Plain(stream),
+        Some(acceptor) => tokio::select! {
+            encrypted = acceptor.accept(stream, peer) => match encrypted {
+                Some(encrypted) => Connection::Encrypted(Box::new(encrypted.into())),
+                None => return,
+            },
+            () = stop.cancelled() => return,
+        },
+    };
+    converse(stream, peer.map(PeerAddress), routes, (open, slot), stop).await;
+}
+
 /// Answers the requests of one connection, until the client closes it, it has to make room, or the node stops.
-async fn converse(stream: TcpStream, routes: Routes, (open, slot): (Open, ConnectionSlot), stop: CancellationToken) {
-    let peer = stream.peer_addr().ok().map(PeerAddress);
+async fn converse(
+    stream: Connection,
+    peer: Option<PeerAddress>,
+    routes: Routes,
+    (open, slot): (Open, ConnectionSlot),
+    stop: CancellationToken,
+) {
     let connection = &open.connection;
     let service = service_fn(|mut request: Request<Incoming>| {
         let busy = connection.begin();

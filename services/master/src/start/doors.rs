@@ -9,9 +9,8 @@ use axum::routing::any;
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use telemetry::Registry;
-use tokio::net::TcpListener;
 use transport::ApiError;
-use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Readiness, Routes, operations, serve_within};
+use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, Routes, operations, serve_within};
 
 use crate::Settings;
 
@@ -37,7 +36,7 @@ impl Doors {
     /// Listens: says whether the master is ready, and 503 to everything else. The gate is before the public routes from the first moment.
     pub(super) fn open(
         settings: &Settings,
-        (public, private): (TcpListener, TcpListener),
+        (public, private): (Listener, Listener),
         gate: Arc<dyn Gate>,
         registry: &Registry,
         readiness: &Readiness,
@@ -100,7 +99,7 @@ impl Doors {
     }
 }
 
-fn spawn(tasks: &Tasks, name: &'static str, listener: TcpListener, routes: Routes, bounds: ConnectionBounds) {
+fn spawn(tasks: &Tasks, name: &'static str, listener: Listener, routes: Routes, bounds: ConnectionBounds) {
     let listener = Mutex::new(Some(listener));
     tasks.supervise(name, move |stop| {
         let (listener, routes, bounds) = (listener.lock().take(), routes.clone(), bounds.clone());

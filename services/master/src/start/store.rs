@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use control::raft::{RaftNode, RaftOptions, RaftStore};
-use control::{ControlStore, EtcdAdmin};
+use control::{ControlStore, EtcdAccess, EtcdAdmin};
 use lifecycle::CancellationToken;
 use telemetry::Registry;
 use tokio::sync::watch;
@@ -32,8 +32,8 @@ pub(super) struct Opened {
 /// listener lets the others find this one.
 pub(super) async fn open(
     settings: &Settings,
-    address: &str,
-    peers: &PeerClient,
+    (address, peers): (&str, &PeerClient),
+    etcd: &EtcdAccess,
     doors: &Doors,
     (registry, readiness): (&Registry, &Readiness),
     stop: &CancellationToken,
@@ -59,7 +59,7 @@ pub(super) async fn open(
         }
         ControlEngine::Etcd => {
             let endpoints = &settings.etcd_endpoints.0;
-            let opened = tokio::time::timeout(ETCD_WAIT, control::connect_etcd(endpoints)).await;
+            let opened = tokio::time::timeout(ETCD_WAIT, control::connect_etcd_as(endpoints, etcd)).await;
             let engine = opened.unwrap_or_else(|_| {
                 let (all, one) = (endpoints.join(", "), endpoints.first().map_or("", String::as_str));
                 let hint = format!("is it running? Ask: etcdctl --endpoints {one} endpoint health");
@@ -70,7 +70,7 @@ pub(super) async fn open(
             let engine = engine.map_err(told)?;
             Ok(Opened {
                 engine,
-                cluster: Cluster::Etcd(EtcdAdmin::connect(endpoints).await?),
+                cluster: Cluster::Etcd(EtcdAdmin::connect(endpoints, etcd).await?),
                 raft: None,
                 routes: Router::new(),
             })
