@@ -8,6 +8,9 @@ use crate::plan::Shape;
 /// Tables smaller than this are read by one task: handing out a task costs about as much as reading this much.
 pub(crate) const MIN_SPLIT_BYTES: usize = 256 * 1024;
 
+/// Rows of a batch.
+pub(crate) const BATCH_ROWS: usize = 8192;
+
 /// How a query is planned whose stages run in different processes.
 pub(crate) fn distributed(shape: Shape) -> SessionConfig {
     let mut config = common(shape.partitions.max(1));
@@ -33,6 +36,7 @@ pub(crate) fn task() -> SessionConfig {
 fn common(target_partitions: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(target_partitions)
+        .with_batch_size(BATCH_ROWS)
         // Round robin spreads rows by arrival, which is neither useful across processes nor repeatable.
         .with_round_robin_repartition(false)
         .with_information_schema(false);

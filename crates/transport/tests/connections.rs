@@ -38,7 +38,10 @@ impl Drop for Running {
 async fn start(max: usize, change: impl FnOnce(ConnectionBounds) -> ConnectionBounds) -> Running {
     let gate = Arc::new(Notify::new());
     let held = Arc::clone(&gate);
-    let endless = || async { Body::from_stream(stream::repeat(Ok::<_, io::Error>(Bytes::from_static(&[7; 64 << 10])))) };
+    let endless = || async {
+        let piece = || Ok::<_, io::Error>(Bytes::from_static(&[7; 64 << 10]));
+        Body::from_stream(stream::iter(std::iter::repeat_with(piece)))
+    };
     let silent = || async {
         let first = stream::once(async { Ok::<_, io::Error>(Bytes::from_static(b"event")) });
         Body::from_stream(first.chain(stream::pending()))

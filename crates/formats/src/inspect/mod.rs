@@ -241,6 +241,7 @@ mod tests {
             ("x.csv", b"a,b\n1,2,3\n", "line 2"),
             ("x.csv", b"a,b\n\xff\xfe,2\n", "UTF-8"),
             ("x.csv", b"a,a\n1,2\n", "twice"),
+            ("x.csv", ",".repeat(16_384).as_bytes(), "16384 can be queried"),
             ("x.ndjson", b"{\"a\":1}\nnot json\n", "JSON"),
             ("x.ndjson", b"[1,2]\n", "object"),
             ("x.parquet", b"a,b\n1,2\n1,2\n", "PAR1"),

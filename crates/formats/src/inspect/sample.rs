@@ -9,6 +9,9 @@ use arrow::json::reader::infer_json_schema;
 
 use super::{Compression, FileFormat, FileKind, NotThat, SAMPLE};
 
+/// Most columns of a text file: as many as workers read.
+const MAX_COLUMNS: usize = 16_384;
+
 /// Tells the columns from the first bytes of a file; `whole` when these are all.
 pub(super) fn columns(kind: FileKind, first: Vec<u8>, whole: bool) -> Result<Schema, NotThat> {
     let (text, whole) = match kind.compression {
@@ -27,6 +30,12 @@ pub(super) fn columns(kind: FileKind, first: Vec<u8>, whole: bool) -> Result<Sch
         FileFormat::Tsv => of_separated(&text, b'\t')?,
         FileFormat::Parquet => return Err(NotThat("it is no text".to_owned())),
     };
+    let columns = schema.fields().len();
+    if columns > MAX_COLUMNS {
+        return Err(NotThat(format!(
+            "it has {columns} columns, and at most {MAX_COLUMNS} can be queried"
+        )));
+    }
     let mut names = BTreeSet::new();
     if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
         return Err(NotThat(format!("it has the column {:?} twice", twice.name())));

@@ -2,16 +2,20 @@
 //!
 //! A table goes through `uri` (what is meant) → `walk` or `objects` (which files that is) → `choose` (their format and
 //! compression) → `hive` (columns in directory names) → `schema` (columns in the files) → `provider` (what the engine scans).
+//! When a task runs, texts pass through `opened` (unpacked) and `guard` (bounded) on their way to the decoder.
 
 mod choose;
-mod compressed;
 mod data_dirs;
 mod footer;
+mod guard;
 mod hive;
 mod kv;
 mod multiline;
 mod objects;
+mod opened;
 mod provider;
+mod reading;
+mod records;
 mod row_groups;
 mod schema;
 mod stores;
@@ -23,9 +27,10 @@ mod walk;
 
 use std::sync::Arc;
 
-pub(crate) use compressed::decompressing;
 pub use data_dirs::DataDirs;
 pub use kv::{KvRow, KvSnapshot, KvSource};
+pub(crate) use opened::STORE as TEXT;
+pub(crate) use reading::{guarded, plain};
 pub(crate) use row_groups::RowGroups;
 pub(crate) use stores::{Metered, Stores};
 pub use stores::{Remote, S3Settings};

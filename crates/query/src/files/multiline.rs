@@ -8,15 +8,16 @@ use std::io::{self, Read};
 use datafusion::object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use futures::TryStreamExt;
 
+use super::records::Csv;
 use crate::Error;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Whether any file that is large enough to be split has a line break inside quotes. A stray quote counts as one that opens:
-/// the file is then read by one task, which is slower and never wrong.
+/// Whether any file that is large enough to be split has a line break inside quotes.
 pub(super) async fn any(
     store: &dyn ObjectStore,
     files: impl Iterator<Item = &ObjectMeta>,
+    delimiter: u8,
     split_above: u64,
 ) -> Result<bool, Error> {
     for file in files.filter(|file| file.size >= split_above) {
@@ -24,13 +25,13 @@ pub(super) async fn any(
         let object = store.get(&file.location).await.map_err(|error| unreadable(&error))?;
         let found = match object.payload {
             GetResultPayload::File(file, _) => {
-                let looked = tokio::task::spawn_blocking(move || has_multiline_field(file)).await;
+                let looked = tokio::task::spawn_blocking(move || has_multiline_field(file, delimiter)).await;
                 looked
                     .map_err(|error| unreadable(&error))?
                     .map_err(|error| unreadable(&error))?
             }
             GetResultPayload::Stream(mut chunks) => {
-                let mut scan = Scan::default();
+                let mut scan = Csv::new(delimiter);
                 let mut found = false;
                 while let Some(chunk) = chunks.try_next().await.map_err(|error| unreadable(&error))? {
                     if scan.breaks_in_quotes(&chunk) {
@@ -48,9 +49,9 @@ pub(super) async fn any(
     Ok(false)
 }
 
-fn has_multiline_field(mut from: impl Read) -> io::Result<bool> {
+fn has_multiline_field(mut from: impl Read, delimiter: u8) -> io::Result<bool> {
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut scan = Scan::default();
+    let mut scan = Csv::new(delimiter);
     loop {
         let read = from.read(&mut chunk)?;
         if read == 0 {
@@ -59,25 +60,6 @@ fn has_multiline_field(mut from: impl Read) -> io::Result<bool> {
         if scan.breaks_in_quotes(&chunk[..read]) {
             return Ok(true);
         }
-    }
-}
-
-/// Where the scan stands between two chunks.
-#[derive(Default)]
-struct Scan {
-    quoted: bool,
-}
-
-impl Scan {
-    fn breaks_in_quotes(&mut self, chunk: &[u8]) -> bool {
-        for byte in chunk {
-            match byte {
-                b'"' => self.quoted = !self.quoted,
-                b'\n' if self.quoted => return true,
-                _ => {}
-            }
-        }
-        false
     }
 }
 
@@ -92,9 +74,10 @@ mod tests {
             ("a,b\n\"x\",\"y\"\n", false),
             ("a,b\n\"say \"\"hi\"\"\",2\n3,4\n", false),
             ("a,b\n\"x\ny\",2\n", true),
-            ("a,b\n5\" pipe,2\n3,4\n", true),
+            ("a,b\n5\" pipe,2\n3,4\n", false),
+            ("a,b\n5\" pipe,\"2\n3\"\n", true),
         ] {
-            assert_eq!(has_multiline_field(text.as_bytes()).unwrap(), multiline, "{text}");
+            assert_eq!(has_multiline_field(text.as_bytes(), b',').unwrap(), multiline, "{text}");
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct FileTable {
     pub(super) scanned_from: ObjectStoreUrl,
     pub(super) format: Arc<dyn FileFormat>,
     pub(super) is_parquet: bool,
+    /// Rows to read at a time, where the engine's own number of them would be too much.
+    pub(super) batch_rows: Option<usize>,
     pub(super) columns: TableSchema,
     pub(super) files: Vec<TableFile>,
 }
@@ -194,6 +196,7 @@ impl TableProvider for FileTable {
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_batch_size(self.batch_rows)
             .build();
         self.format.create_physical_plan(state, scan).await
     }

@@ -21,16 +21,16 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use super::choose::{self, Chosen, choose};
-use super::compressed::{carrying, engine_type};
 use super::hive::{self, Partitions};
 use super::objects::{self, Entry, Kind};
 use super::provider::{FileTable, TableFile};
+use super::reading::{carrying, engine_type};
 use super::schema::{self, FileSchema};
 use super::text::{self, FURTHER_ROWS, INFERENCE_ROWS, Text};
 use super::uri::Place;
 use super::{Sources, footer, kv, multiline, types, walk};
 use crate::Error;
-use crate::session::MIN_SPLIT_BYTES;
+use crate::session::{BATCH_ROWS, MIN_SPLIT_BYTES};
 
 /// Files looked at side by side.
 const LOOKS: usize = 8;
@@ -152,9 +152,9 @@ impl Look<'_> {
 
         let store = self.ctx.runtime_env().object_store(&self.url).map_err(internal)?;
         let csv_delimiter = self.delimiter()?;
-        let schemas = self.schemas(&store, csv_delimiter).await?;
+        let (schemas, batch_rows) = self.schemas(&store, csv_delimiter).await?;
         let columns = self.columns(&declared, &schemas, &partitions)?;
-        let split = self.chosen.format != TableFormat::Csv || !self.may_break_lines(store.as_ref()).await?;
+        let split = self.chosen.format != TableFormat::Csv || !self.may_break_lines(store.as_ref(), csv_delimiter).await?;
         Ok(FileTable {
             scanned_from: carrying(&self.url, self.chosen.compression).map_err(internal)?,
             store: self.url.clone(),
@@ -163,6 +163,7 @@ impl Look<'_> {
             columns: TableSchemaBuilder::from(&Arc::new(columns))
                 .with_table_partition_cols(partitions.columns.clone())
                 .build(),
+            batch_rows: (batch_rows < BATCH_ROWS).then_some(batch_rows),
             files: self.files(schemas, partitions),
         })
     }
@@ -176,9 +177,10 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The columns of each file, as far as they can be told.
-    async fn schemas(&self, store: &Arc<dyn ObjectStore>, delimiter: u8) -> Result<Vec<FileSchema>, Error> {
+    /// The columns of each file, as far as they can be told, and how many rows may be read at a time.
+    async fn schemas(&self, store: &Arc<dyn ObjectStore>, delimiter: u8) -> Result<(Vec<FileSchema>, usize), Error> {
         let state = self.ctx.state();
+        let pool = Arc::clone(&self.ctx.runtime_env().memory_pool);
         let parquet = ParquetFormat::default().with_force_view_types(false);
         let text = match self.chosen.format {
             TableFormat::Csv => Text::Csv {
@@ -188,29 +190,28 @@ impl Look<'_> {
             _ => Text::Ndjson,
         };
         let look = |(index, entry): (usize, &Entry)| {
-            let (state, parquet, text, entry) = (&state, &parquet, &text, entry.clone());
+            let (state, parquet, text, pool, entry) = (&state, &parquet, &text, &pool, entry.clone());
             async move {
                 let named = |error: Error| error.context(&entry.shown);
-                let columns = if self.chosen.format == TableFormat::Parquet {
+                let (columns, batch_rows) = if self.chosen.format == TableFormat::Parquet {
                     footer::check(store.as_ref(), &entry.meta, &entry.shown).await?;
                     let inferred = parquet
                         .infer_schema(state as &dyn Session, store, std::slice::from_ref(&entry.meta))
                         .await;
-                    inferred.map_err(|error| named(Error::from_engine(&error)))?
+                    (inferred.map_err(|error| named(Error::from_engine(&error)))?, BATCH_ROWS)
                 } else {
                     let rows = if index == 0 { INFERENCE_ROWS } else { FURTHER_ROWS };
-                    let compression = engine_type(self.chosen.compression);
-                    Arc::new(
-                        text::infer(store.as_ref(), &entry.meta, text, compression, rows)
-                            .await
-                            .map_err(named)?,
-                    )
+                    let told = text::infer(store.as_ref(), &entry.meta, text, self.chosen.compression, rows, pool).await;
+                    let told = told.map_err(named)?;
+                    (Arc::new(told.columns), told.batch_rows)
                 };
-                Ok::<_, Error>((entry.shown, columns))
+                Ok::<_, Error>(((entry.shown, columns), batch_rows))
             }
         };
         let looks: Vec<_> = self.chosen.entries.iter().enumerate().map(look).collect();
-        stream::iter(looks).buffered(LOOKS).try_collect().await
+        let told: Vec<(FileSchema, usize)> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+        let batch_rows = told.iter().map(|(_, rows)| *rows).min().unwrap_or(BATCH_ROWS);
+        Ok((told.into_iter().map(|(schema, _)| schema).collect(), batch_rows))
     }
 
     /// The columns that the files have together, or that are declared.
@@ -235,12 +236,12 @@ impl Look<'_> {
     }
 
     /// Whether a file of CSV must be read in one piece. Compressed files are anyhow, and what is far away is not read through.
-    async fn may_break_lines(&self, store: &dyn ObjectStore) -> Result<bool, Error> {
+    async fn may_break_lines(&self, store: &dyn ObjectStore, delimiter: u8) -> Result<bool, Error> {
         if self.remote || self.chosen.compression != Compression::None {
             return Ok(true);
         }
         let files = self.chosen.entries.iter().map(|entry| &entry.meta);
-        multiline::any(store, files, MIN_SPLIT_BYTES as u64).await
+        multiline::any(store, files, delimiter, MIN_SPLIT_BYTES as u64).await
     }
 
     fn reader(&self, delimiter: u8, split: bool) -> Arc<dyn FileFormat> {

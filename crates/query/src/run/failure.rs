@@ -8,6 +8,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 
+use crate::files::TEXT;
 use crate::shuffle::FetchFailed;
 
 /// Why a task failed.
@@ -175,6 +176,8 @@ fn from_foreign_or(error: &(dyn std::error::Error + 'static), text: &str, otherw
 
 fn from_store(error: &object_store::Error, text: &str) -> Failure {
     let code = match error {
+        // What is said of a text, and not by a disk or a network.
+        object_store::Error::Generic { store: TEXT, source } => return from_foreign(source.as_ref(), text),
         object_store::Error::NotFound { .. } => ErrorCode::NotFound,
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => ErrorCode::Forbidden,
         object_store::Error::NotSupported { .. } => ErrorCode::InvalidArgument,

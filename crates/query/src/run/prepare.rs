@@ -1,6 +1,6 @@
 //! What is done to a decoded plan before it runs: choices that do not travel with plans.
 //!
-//! - scans of compressed files decompress them: see [`decompressing`];
+//! - scans of texts read them through a guard, and unpack them: see [`guarded`];
 //! - merges break ties by position and not by who was polled more often: the same rows in the same order each time;
 //! - joins, which may make any number of rows from one batch, let others run now and then, and so can be cancelled.
 
@@ -16,12 +16,12 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use tokio_util::sync::CancellationToken;
 
 use super::interruptible::Interruptible;
-use crate::files::decompressing;
+use crate::files::guarded;
 
 /// Prepares a plan whose running `cancel` ends.
 pub(super) fn prepare(plan: Arc<dyn ExecutionPlan>, cancel: &CancellationToken) -> Result<Arc<dyn ExecutionPlan>> {
     let prepared = plan.transform_up(|node| {
-        if let Some(scan) = decompressing(&node)? {
+        if let Some(scan) = guarded(&node)? {
             return Ok(Transformed::yes(scan));
         }
         if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>() {

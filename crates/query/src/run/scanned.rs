@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Failure;
+use crate::files;
 
 /// Files named in an error.
 const NAMED: usize = 3;
@@ -78,7 +79,7 @@ fn gone(name: &str, error: &datafusion::object_store::Error) -> Failure {
 
 /// As a person would write it.
 fn name(url: &ObjectStoreUrl, location: &Path) -> String {
-    match url.as_str() {
+    match files::plain(url) {
         "file:///" => format!("/{location}"),
         url => format!("{}/{location}", url.trim_end_matches('/')),
     }

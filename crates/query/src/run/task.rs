@@ -7,6 +7,7 @@ use std::sync::Arc;
 use api::task::{StageOutputs, TaskId};
 use bytes::Bytes;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_plan::metrics::Time;
@@ -107,9 +108,15 @@ async fn execute(task: RunTask, sources: &Sources, runtime: &RuntimeEnv) -> Resu
 /// The engine's runtime with the task's meter on its memory and on what it reads.
 fn runtime_of(task: &RunTask, shared: &RuntimeEnv) -> RuntimeEnv {
     let meter = task.progress.meter();
+    let pool: Arc<dyn MemoryPool> = Arc::new(TaskPool::new(Arc::clone(&shared.memory_pool), Arc::clone(meter)));
+    let stores = Metered::new(
+        Arc::clone(&shared.object_store_registry),
+        Arc::clone(meter),
+        Arc::clone(&pool),
+    );
     RuntimeEnv {
-        memory_pool: Arc::new(TaskPool::new(Arc::clone(&shared.memory_pool), Arc::clone(meter))),
-        object_store_registry: Arc::new(Metered::new(Arc::clone(&shared.object_store_registry), Arc::clone(meter))),
+        memory_pool: pool,
+        object_store_registry: Arc::new(stores),
         ..shared.clone()
     }
 }

@@ -3,6 +3,7 @@
 //! They live in the library so that only one test binary links DataFusion.
 
 mod answers;
+mod bombs;
 mod checksums;
 mod cluster;
 mod costs;

@@ -1,7 +1,8 @@
-//! What is true of every operation, said once in the OpenAPI document: an error is a problem, any operation may answer with one, and a value
-//! may be empty.
+//! What is true of every operation, said once in the OpenAPI document: an error is a problem, any operation may answer with one, a value
+//! may be empty, and members that go together may all be absent.
 
 use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::schema::{AllOf, AnyOfBuilder, Object, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::document::operations;
@@ -25,6 +26,15 @@ pub(super) fn complete(document: &mut OpenApi) {
             may_be_empty(body);
         }
     }
+    let schemas = document
+        .components
+        .iter_mut()
+        .flat_map(|components| components.schemas.values_mut());
+    for schema in schemas {
+        if let RefOr::T(Schema::AllOf(parts)) = schema {
+            may_be_absent(parts);
+        }
+    }
 }
 
 /// The derived documents call every body JSON; that of a problem has a type of its own.
@@ -46,4 +56,31 @@ fn may_be_empty(body: &mut RequestBody) {
     if !body.content.contains_key(JSON) {
         body.required = Some(Required::False);
     }
+}
+
+/// An optional part of an object is derived as its members or null, which no object is: it is its members or nothing more.
+fn may_be_absent(parts: &mut AllOf) {
+    for part in &mut parts.items {
+        let RefOr::T(Schema::OneOf(either)) = part else { continue };
+        if !either.items.iter().any(is_null) {
+            continue;
+        }
+        let mut whole = AnyOfBuilder::new();
+        for item in std::mem::take(&mut either.items) {
+            if !is_null(&item) {
+                whole = whole.item(item);
+            }
+        }
+        *part = RefOr::T(Schema::AnyOf(whole.item(Object::new()).build()));
+    }
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(
+        schema,
+        RefOr::T(Schema::Object(Object {
+            schema_type: SchemaType::Type(Type::Null),
+            ..
+        }))
+    )
 }

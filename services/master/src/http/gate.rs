@@ -326,4 +326,29 @@ mod tests {
             }
         }
     }
+
+    /// Figures, not a test: what a known caller costs a request. `cargo test --release … -- --ignored --nocapture cost`
+    #[test]
+    #[ignore = "it measures"]
+    fn cost_of_a_known_caller() {
+        let keyring = Arc::new(crate::app::auth::Keyring::new(std::time::Duration::from_secs(600)));
+        let grants = vec!["writer:team-*:cache,kv".parse().unwrap()];
+        let (record, text) = access::KeyRecord::create("ci".to_owned(), grants, String::new(), 1, None);
+        keyring.put(record, 1);
+        let identities = Identities::on("", keyring, None);
+        let headers: HeaderMap = [(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {text}")).unwrap())]
+            .into_iter()
+            .collect();
+        let rounds = 200_000;
+        let begun = std::time::Instant::now();
+        for _ in 0..rounds {
+            let caller = identities.identify(shown(&headers).unwrap()).unwrap();
+            let Found::Row(row) = find("GET", "/cache/{key}") else {
+                panic!()
+            };
+            let scope = params::scope(named(Some("ns=team-a&load=1")).unwrap().as_deref(), &headers).unwrap();
+            row.rule.check(&caller, scope.one().as_deref()).unwrap();
+        }
+        println!("{:?} a request", begun.elapsed() / rounds);
+    }
 }

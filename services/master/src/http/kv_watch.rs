@@ -45,6 +45,7 @@ struct Options {
     #[serde(default)]
     prefix: String,
     /// Revision to begin with, that one included; from now on when absent. The header `Last-Event-ID` goes before it.
+    #[param(format = "uint64")]
     from: Option<u64>,
 }
 

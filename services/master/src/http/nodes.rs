@@ -58,8 +58,6 @@ struct Node {
     share: Option<f64>,
     /// Auxiliaries only.
     #[serde(flatten)]
-    // As an Option it would be described as these members or null, which no object is.
-    #[schema(value_type = Auxiliary)]
     auxiliary: Option<Auxiliary>,
 }
 
@@ -67,10 +65,8 @@ struct Node {
 #[derive(Debug, Serialize, ToSchema)]
 struct Auxiliary {
     /// Whether it was asked to leave the ring.
-    #[schema(required = false)]
     draining: bool,
     /// What it says of itself; null when it does not answer at once.
-    #[schema(required = false)]
     cache: Option<NodeStatus>,
     /// Why it says nothing.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -152,3 +152,16 @@ fn proxies_are_addresses_or_networks() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with("TRUSTED_PROXIES: \"nginx\""), "{found:?}");
 }
+
+#[test]
+fn secrets_are_not_shown_with_the_settings() {
+    let secret = "this-is-the-secret-of-somebody-here";
+    let settings = Settings {
+        cluster_token: Secret::new(secret),
+        elasticore_root_key: Secret::new(secret),
+        s3_secret_access_key: Secret::new(secret),
+        ..Settings::default()
+    };
+    let shown = format!("{settings:?}{}", serde_json::to_string(&settings).unwrap());
+    assert!(shown.contains("elasticore_root_key") && !shown.contains(secret), "{shown}");
+}

@@ -137,7 +137,7 @@ async fn the_life_of_a_key_is_told_and_never_its_text() {
     let path = directory.path().join("audit.log");
     let named = path.to_str().unwrap().to_owned();
     let guarded = Guarded::start(1, |settings| settings.audit_log.clone_from(&named)).await;
-    let (id, first) = guarded.key(1, &["reader"]).await;
+    let (id, first) = guarded.key(1, &["reader:*:*"]).await;
     let rotated = guarded
         .ask(1, ROOT, "POST", &format!("/auth/keys/{id}/rotate"), None)
         .await

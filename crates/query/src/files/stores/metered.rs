@@ -1,4 +1,4 @@
-//! The stores as one task sees them: read-only, with a count of the bytes it asks for.
+//! The stores as one task sees them: read-only, with a count of the bytes it asks for, and a guard before texts.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
@@ -16,7 +17,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use url::Url;
 
+use super::TextStore;
 use super::confined::read_only;
+use crate::files::reading::Reading;
 use crate::run::Meter;
 
 /// A registry whose stores count on a task's meter.
@@ -24,11 +27,18 @@ use crate::run::Meter;
 pub(crate) struct Metered {
     registry: Arc<dyn ObjectStoreRegistry>,
     meter: Arc<Meter>,
+    pool: Arc<dyn MemoryPool>,
 }
 
 impl Metered {
-    pub(crate) fn new(registry: Arc<dyn ObjectStoreRegistry>, meter: Arc<Meter>) -> Self {
-        Self { registry, meter }
+    pub(crate) fn new(registry: Arc<dyn ObjectStoreRegistry>, meter: Arc<Meter>, pool: Arc<dyn MemoryPool>) -> Self {
+        Self { registry, meter, pool }
+    }
+
+    fn metered(&self, url: &Url) -> datafusion::error::Result<Arc<dyn ObjectStore>> {
+        let store = self.registry.get_store(url)?;
+        let meter = Arc::clone(&self.meter);
+        Ok(Arc::new(MeteredStore { store, meter }))
     }
 }
 
@@ -38,9 +48,14 @@ impl ObjectStoreRegistry for Metered {
     }
 
     fn get_store(&self, url: &Url) -> datafusion::error::Result<Arc<dyn ObjectStore>> {
-        let store = self.registry.get_store(url)?;
-        let meter = Arc::clone(&self.meter);
-        Ok(Arc::new(MeteredStore { store, meter }))
+        match Reading::of(url) {
+            Some((reading, plain)) => Ok(Arc::new(TextStore::new(
+                self.metered(&plain)?,
+                reading,
+                Arc::clone(&self.pool),
+            ))),
+            None => self.metered(url),
+        }
     }
 }
 

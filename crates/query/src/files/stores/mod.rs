@@ -8,8 +8,10 @@ mod metered;
 mod registry;
 mod remote;
 mod resolver;
+mod text;
 
 pub(crate) use confined::ConfinedFiles;
 pub(crate) use metered::Metered;
 pub(crate) use registry::Stores;
 pub use remote::{Remote, S3Settings};
+use text::TextStore;

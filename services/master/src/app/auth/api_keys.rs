@@ -275,3 +275,72 @@ fn check(wanted: &Wanted) -> Result<(), Error> {
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use cluster::Update;
+    use control::raft::{RaftOptions, RaftStore};
+
+    use super::*;
+
+    fn wanted(name: &str) -> Wanted {
+        Wanted {
+            name: name.to_owned(),
+            grants: vec![Grant::admin()],
+            ttl: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_that_ended_long_ago_make_room_with_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
+        let keyring = Arc::new(Keyring::new(Duration::from_secs(60)));
+        let keys = ApiKeys::new(Arc::clone(&store), Arc::clone(&keyring));
+        let (mut old, _) = KeyRecord::create("old".to_owned(), vec![Grant::admin()], String::new(), 1, Some(2));
+        let (mut late, _) = keys.create(wanted("late"), &Caller::root()).await.unwrap();
+        late = keys.revoke(&late.id).await.unwrap();
+        old.revoked_at_ms = Some(1);
+        let put = Txn {
+            then: records::steps(&old),
+            ..Txn::default()
+        };
+        store.txn(put).await.unwrap();
+        let listing = store
+            .range(Range::prefix(records::PREFIX), Consistency::Linearizable)
+            .await
+            .unwrap();
+        keyring.hear(Update::Listed(listing.items, listing.revision));
+        assert_eq!(keys.list(10, None).await.unwrap().items.len(), 2);
+        let (new, _) = keys.create(wanted("new"), &Caller::root()).await.unwrap();
+        let left: Vec<String> = keys
+            .list(10, None)
+            .await
+            .unwrap()
+            .items
+            .into_iter()
+            .map(|key| key.name)
+            .collect();
+        assert!(left.len() == 2 && !left.contains(&"old".to_owned()), "{left:?}");
+        assert!(matches!(keys.get(&old.id).await, Err(Error::NotFound(_))));
+        let page = keys.list(1, None).await.unwrap();
+        assert!(page.more && page.items.len() == 1);
+        let rest = keys.list(1, Some(&page.items[0].id)).await.unwrap();
+        assert!(!rest.more && rest.items[0].id != page.items[0].id);
+        for wrong in ["", "../kv", "a/b", &"x".repeat(100)] {
+            assert!(matches!(keys.get(wrong).await, Err(Error::NotFound(_))), "{wrong}");
+        }
+        assert_eq!(new.created_by, "root");
+        assert!(late.revoked_at_ms.is_some());
+    }
+
+    #[tokio::test]
+    async fn of_two_who_begin_a_cluster_one_is_late() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
+        let keys = ApiKeys::new(store, Arc::new(Keyring::new(Duration::from_secs(60))));
+        let (one, other) = tokio::join!(keys.begin("a".to_owned()), keys.begin("b".to_owned()));
+        assert_eq!([one.is_ok(), other.is_ok()].iter().filter(|ok| **ok).count(), 1);
+        assert!(matches!(one.and(other), Err(Error::Conflict(_))));
+    }
+}

@@ -81,3 +81,69 @@ impl fmt::Display for Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    /// A server that answers so, once for each answer.
+    async fn server(answers: Vec<String>) -> Source {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4096];
+                stream.read(&mut request).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
+        });
+        Source::new(&url).unwrap()
+    }
+
+    fn answer(head: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn sets_are_read_from_an_address_and_only_when_they_are_whole_and_right() {
+        let elsewhere = "302 Found\r\nLocation: http://127.0.0.1:1/keys";
+        let source = server(vec![
+            answer("200 OK", SET),
+            answer("200 OK", SET),
+            answer("500 Internal Server Error", SET),
+            answer(elsewhere, ""),
+            answer("200 OK", "{}"),
+            answer("200 OK", &"x".repeat(MAX_BYTES + 1)),
+        ])
+        .await;
+        let mut known = None;
+        assert_eq!(source.read(&mut known).await.unwrap().unwrap().ids(), ["k"]);
+        assert!(source.read(&mut known).await.unwrap().is_none(), "nothing is new");
+        for said in ["500", "302", "no JSON Web Key Set", "more than"] {
+            let error = source.read(&mut known).await.unwrap_err();
+            assert!(error.contains(said), "{error:?} does not say {said:?}");
+        }
+        assert!(source.read(&mut known).await.is_err(), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn files_are_named_plainly_or_as_urls() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        std::fs::write(&path, SET).unwrap();
+        for text in [path.display().to_string(), format!("file://{}", path.display())] {
+            let read = Source::new(&text).unwrap().read(&mut None).await.unwrap();
+            assert_eq!(read.unwrap().ids(), ["k"], "{text}");
+        }
+        assert!(Source::new("/nowhere/keys.json").unwrap().read(&mut None).await.is_err());
+    }
+}

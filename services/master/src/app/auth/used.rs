@@ -60,3 +60,59 @@ async fn write(store: &dyn ControlStore, key: &Key) {
         Err(error) => tracing::debug!(id, %error, "when a key was used last is not written yet"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use access::{Caller, Grant};
+    use control::Consistency;
+    use control::raft::{RaftOptions, RaftStore};
+
+    use super::super::{ApiKeys, Identities, Wanted};
+    use super::*;
+
+    #[tokio::test]
+    async fn uses_are_written_behind_and_leave_nothing_of_keys_that_are_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ControlStore> = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
+        let keyring = Arc::new(Keyring::new(Duration::from_secs(60)));
+        let keys = ApiKeys::new(Arc::clone(&store), Arc::clone(&keyring));
+        let wanted = Wanted {
+            name: "ci".to_owned(),
+            grants: vec![Grant::admin()],
+            ttl: None,
+        };
+        let (record, text) = keys.create(wanted, &Caller::root()).await.unwrap();
+        let identities = Identities::on("", Arc::clone(&keyring), None);
+        let written = async || {
+            store
+                .get(&records::used_key(&record.id), Consistency::Linearizable)
+                .await
+                .unwrap()
+        };
+        keyring.write_round(&*store).await;
+        assert!(written().await.is_none(), "it was never used");
+        identities.identify(Some(&text)).unwrap();
+        assert!(written().await.is_none(), "nothing is written on the way of a request");
+        keyring.write_round(&*store).await;
+        let first = written().await.unwrap();
+        assert_eq!(
+            Some(records::read_used(&first.value)),
+            keyring.get(&record.id).unwrap().used_at_ms()
+        );
+        keyring.write_round(&*store).await;
+        assert_eq!(
+            written().await.unwrap().mod_revision,
+            first.mod_revision,
+            "not again within a minute"
+        );
+        // Another master has not heard yet that the record is gone.
+        let gone = [records::record_key(&record.id), records::used_key(&record.id)].map(|key| Op::Delete { key });
+        let txn = Txn {
+            then: gone.to_vec(),
+            ..Txn::default()
+        };
+        store.txn(txn).await.unwrap();
+        write(&*store, &keyring.get(&record.id).unwrap()).await;
+        assert!(written().await.is_none(), "it leaves nothing behind");
+    }
+}

@@ -36,8 +36,10 @@ struct Options {
     /// Only jobs of this name.
     name: Option<String>,
     /// Only jobs accepted at this time or later, Unix milliseconds.
+    #[param(format = "uint64")]
     since: Option<u64>,
     /// Only jobs accepted before this time, Unix milliseconds.
+    #[param(format = "uint64")]
     until: Option<u64>,
     /// At most so many, 1 to 500; 50 unless set.
     limit: Option<usize>,

@@ -134,3 +134,42 @@ async fn batches_and_loads_write_only_for_those_who_may() {
     assert!(!matches!(code(&outcome), 401 | 403), "{outcome:?}");
     guarded.stop(1).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_key_finds_its_own_under_the_same_name() {
+    let guarded = Guarded::start(1, |_| {}).await;
+    let namespaces = ["team-a", "team-b"];
+    let mut keys = Vec::new();
+    for namespace in namespaces {
+        let (_, key) = guarded.key(1, &[&format!("writer:{namespace}:kv")]).await;
+        let txn = json!({ "then": [{ "op": "put", "key": "x", "value": namespace }] });
+        let outcome = guarded
+            .ask(1, &key, "POST", &format!("/kv/_txn?ns={namespace}"), Some(&txn))
+            .await;
+        assert_eq!(code(&outcome), 200, "{outcome:?}");
+        keys.push(key);
+    }
+    for (own, foreign, key) in [("team-a", "team-b", &keys[0]), ("team-b", "team-a", &keys[1])] {
+        let (_, listed) = guarded.ask(1, key, "GET", &format!("/kv?ns={own}"), None).await.unwrap();
+        assert_eq!(listed["items"][0]["value"], own, "{listed}");
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        for path in ["/kv", "/kv/x", "/kv/_watch"] {
+            assert_eq!(
+                guarded.status(1, key, "GET", &format!("{path}?ns={foreign}")).await,
+                403,
+                "{path}"
+            );
+            assert_eq!(
+                guarded.status(1, key, "GET", path).await,
+                403,
+                "the default one is another one: {path}"
+            );
+        }
+        let txn = json!({ "then": [{ "op": "delete", "key": "x" }] });
+        let outcome = guarded
+            .ask(1, key, "POST", &format!("/kv/_txn?ns={foreign}"), Some(&txn))
+            .await;
+        assert_eq!(code(&outcome), 403);
+    }
+    guarded.stop(1).await;
+}
