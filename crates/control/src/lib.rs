@@ -18,6 +18,9 @@ mod error;
 pub mod etcd;
 mod etcd_view;
 mod failover;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instrumented;
 pub mod raft;
 pub mod remote;
