@@ -17,11 +17,12 @@ RUN apt-get update \
     && mkdir -p /var/lib/elasticore /data \
     && chown elasticore:elasticore /var/lib/elasticore
 COPY deploy/docker/entrypoint /usr/local/bin/elasticore-entrypoint
+COPY deploy/docker/health /usr/local/bin/elasticore-health
 WORKDIR /var/lib/elasticore
 USER 10001:10001
 ENV LOG_FORMAT=json
 ENTRYPOINT ["tini", "--", "elasticore-entrypoint"]
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD curl -fsS "http://127.0.0.1:${PORT}/ready" || exit 1
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD elasticore-health || exit 1
 
 # etcd as its authors ship it, but not as root: a named volume takes the owner of the directory it covers.
 FROM ${ETCD_IMAGE} AS etcd

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv fuzz check-history load-test clean
+.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv fuzz check-history load-test release sbom schemathesis clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,11 +19,17 @@ install: ## the command `elasticore` into ~/.cargo/bin (PREFIX), as built for `m
 test: ## everything that is tested, in one run that ends with a count
 	@scripts/test
 
-test-full: ## `make test`, then the long runs: twenty times as many property cases, three rounds of every fault, and the load test
+test-full: ## `make test`, then the long runs: twenty times as many property cases, three rounds of every fault, the API against its document, and the load test
 	@scripts/test --full
 
 lint: ## format, clippy, shellcheck and the checks of configuration files
 	@scripts/test --lint
+
+dashboards: ## Grafana's dashboards from grafana/source
+	@grafana/generate
+
+check-monitoring: ## every query of dashboards and alerts against a real Prometheus and stacks under a known load; two minutes, after a build
+	@scripts/check-monitoring
 
 docs: ## API documentation of the crates
 	@$(IN_ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --all-features --no-deps
@@ -58,6 +64,15 @@ check-history: ## judges a recorded history again: make check-history FILE=data/
 
 load-test: ## Locust against http://localhost:8081 (options: load_test/run_test.sh --help)
 	@load_test/run_test.sh --headless
+
+schemathesis: ## the API of a running stack against its own OpenAPI document; about 3 minutes
+	@scripts/schemathesis
+
+release: ## binaries, checksums and the bill of materials of this commit into ./dist; about 20 minutes
+	@scripts/release
+
+sbom: ## what the binaries are made of: CycloneDX JSON on standard output
+	@scripts/sbom
 
 clean: ## removes what was built; ./data stays
 	@$(IN_ENV) cargo clean

@@ -59,3 +59,6 @@ python_with() {
     ) 9>"$venv.lock" || exit 1
     printf '%s\n' "$venv"
 }
+
+# What writes and checks dashboards: Grafana's types. (`1769699379!` is the package's own count of builds.)
+monitoring_python() { python_with monitoring 'grafana-foundation-sdk==1769699379!11.6.0'; }

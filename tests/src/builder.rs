@@ -14,6 +14,7 @@ pub struct Builder {
     pub(crate) etcd: Option<usize>,
     pub(crate) nginx: bool,
     pub(crate) apart: bool,
+    pub(crate) encrypted: bool,
     pub(crate) settings: Vec<(Role, String, String)>,
 }
 
@@ -29,6 +30,20 @@ impl Builder {
     #[must_use]
     pub const fn workers(mut self, count: usize) -> Self {
         self.workers = count;
+        self
+    }
+
+    /// So many masters; those of the built-in engine form one cluster.
+    #[must_use]
+    pub const fn masters(mut self, count: usize) -> Self {
+        self.masters = count;
+        self
+    }
+
+    /// With TLS wherever it can be spoken: to the front door, from there to the masters, and between nodes.
+    #[must_use]
+    pub const fn encrypted(mut self) -> Self {
+        self.encrypted = true;
         self
     }
 

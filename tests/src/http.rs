@@ -24,14 +24,28 @@ impl Api {
     /// When no client can be made.
     #[must_use]
     pub fn at(address: &str) -> Self {
+        Self::over(format!("http://{address}"), tls::backend_of_plain_clients())
+    }
+
+    /// The encrypted listener at `host:port`, as a client of this configuration sees it.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn encrypted(address: &str, config: tls::ClientConfig) -> Self {
+        Self::over(format!("https://{address}"), config)
+    }
+
+    fn over(base: String, config: tls::ClientConfig) -> Self {
         let client = Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(config)
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
             .build();
         Self {
-            base: format!("http://{address}"),
-            client: client.expect("a client without TLS can be made"),
+            base,
+            client: client.expect("a client can be made"),
         }
     }
 

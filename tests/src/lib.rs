@@ -8,6 +8,8 @@
 
 mod binary;
 mod builder;
+mod capture;
+mod certificates;
 mod etcd;
 mod http;
 mod jobs;
@@ -15,7 +17,6 @@ mod metrics;
 pub mod network;
 mod nginx;
 mod node;
-mod port;
 mod process;
 pub mod raw;
 mod records;
@@ -29,12 +30,14 @@ pub mod workload;
 
 pub use binary::binary;
 pub use builder::Builder;
+pub use capture::{Capture, Captured};
+pub use certificates::{Certificates, Certified};
+pub use control::conformance::Port;
 pub use etcd::Etcd;
 pub use http::{Answer, Api, Request};
 pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use node::Node;
-pub use port::Port;
 pub use process::Process;
 pub use records::{Record, Records};
 pub use sandbox::Sandbox;

@@ -138,7 +138,8 @@ impl Network {
         }
     }
 
-    fn hub(&self) -> String {
+    /// Name of the namespace in which the bridge is.
+    pub(crate) fn hub(&self) -> String {
         format!("{}-hub", self.prefix)
     }
 

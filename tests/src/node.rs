@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::member::Role;
 
 use crate::network::{self, Place};
-use crate::{Api, Metrics, Port, Process, binary, eventually};
+use crate::{Api, Certificates, Metrics, Port, Process, binary, eventually};
 
 /// A master, an auxiliary or a worker.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Node {
     environment: BTreeMap<String, String>,
     log: PathBuf,
     process: Option<Process>,
+    /// How its listeners are spoken to, when they are encrypted.
+    client: Option<tls::ClientConfig>,
 }
 
 impl Node {
@@ -44,6 +46,7 @@ impl Node {
             namespace: None,
             environment: BTreeMap::new(),
             process: None,
+            client: None,
         };
         node.set("NODE_ID", &name);
         node.set("BIND", "127.0.0.1");
@@ -82,6 +85,18 @@ impl Node {
         self.host.clone_from(&place.address);
         self.set("BIND", "0.0.0.0");
         self.set("ADVERTISE_ADDR", &place.address);
+    }
+
+    /// Gives it a certificate for its address, and has it speak TLS on all its listeners in its next life.
+    pub fn encrypt(&mut self, certificates: &Certificates) {
+        let certified = certificates.certify(&self.name, &[&self.host, "masters"]);
+        for (name, value) in certified.settings() {
+            self.set(name, &value);
+        }
+        if self.role == Role::Master {
+            self.set("PUBLIC_TLS", "on");
+        }
+        self.client = Some(certified.client(&certificates.authority()));
     }
 
     /// Where it lives, when it has a network namespace of its own.
@@ -182,13 +197,20 @@ impl Node {
     /// Its private listener.
     #[must_use]
     pub fn private(&self) -> Api {
-        Api::at(&self.private_address())
+        self.at(&self.private_address())
     }
 
     /// Its public listener.
     #[must_use]
     pub fn public(&self) -> Api {
-        Api::at(&self.public_address())
+        self.at(&self.public_address())
+    }
+
+    fn at(&self, address: &str) -> Api {
+        match &self.client {
+            None => Api::at(address),
+            Some(client) => Api::encrypted(address, client.clone()),
+        }
     }
 
     /// Waits until it says that it is ready.

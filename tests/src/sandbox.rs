@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::network::Network;
 use crate::relay::Relay;
-use crate::{Api, Builder, Etcd, Nginx, Node, eventually};
+use crate::{Api, Builder, Certificates, Etcd, Nginx, Node, eventually};
 
 /// Time for a part of the stack to be able to work, on a machine that builds something else at the same time.
 const READY: Duration = Duration::from_secs(60);
@@ -36,6 +36,8 @@ pub struct Sandbox {
     relays: Vec<Relay>,
     /// The network of the nodes' own, if any.
     pub network: Option<Network>,
+    /// Who signs the certificates of an encrypted stack.
+    pub certificates: Option<Certificates>,
     /// The cluster's secret.
     pub token: String,
     /// The only directory jobs may read.
@@ -55,6 +57,7 @@ impl Sandbox {
             etcd: None,
             nginx: false,
             apart: false,
+            encrypted: false,
             settings: Vec::new(),
         }
     }
@@ -69,6 +72,7 @@ impl Sandbox {
             etcd: Some(servers),
             nginx: true,
             apart: false,
+            encrypted: false,
             settings: Vec::new(),
         }
     }
@@ -95,6 +99,7 @@ impl Sandbox {
             etcd,
             relays: Vec::new(),
             network: builder.apart.then(Network::new),
+            certificates: builder.encrypted.then(|| Certificates::new(&directory.path().join("certs"))),
             nginx: None,
             token: format!("token-{:016x}", fastrand::u64(..)),
             data,
@@ -116,13 +121,25 @@ impl Sandbox {
             .map(|number| self.node(Role::Auxiliary, number))
             .collect();
         self.workers = (1..=builder.workers).map(|number| self.node(Role::Worker, number)).collect();
+        if self.etcd.is_none() && builder.masters > 1 {
+            let all = self
+                .masters
+                .iter()
+                .map(|master| format!("{}={}", master.name(), master.private_address()));
+            let all = all.collect::<Vec<_>>().join(",");
+            self.masters
+                .iter_mut()
+                .for_each(|master| master.set("RAFT_INITIAL_CLUSTER", &all));
+        }
         self.masters.iter_mut().for_each(Node::start);
         for master in &mut self.masters {
             master.ready(READY).await;
         }
         if builder.nginx {
             let masters: Vec<_> = self.masters.iter().map(Node::public_address).collect();
-            self.nginx = Some(Nginx::start(&masters, self.directory.path()).await);
+            let place = self.network.as_mut().map(Network::add);
+            let (certificates, directory) = (self.certificates.as_ref(), self.directory.path());
+            self.nginx = Some(Nginx::start_in(place.as_ref(), certificates, &masters, directory).await);
         }
         let door = self.address();
         for node in self.auxiliaries.iter_mut().chain(&mut self.workers) {
@@ -140,6 +157,9 @@ impl Sandbox {
         let mut node = Node::new(role, number, &self.token, self.directory.path());
         if let Some(network) = &mut self.network {
             node.move_to(&network.add());
+        }
+        if let Some(certificates) = &self.certificates {
+            node.encrypt(certificates);
         }
         if let Some(etcd) = &self.etcd {
             let relayed: Vec<_> = self.relays.iter().map(|relay| relay.address().to_owned()).collect();
@@ -191,7 +211,13 @@ impl Sandbox {
     /// The public API, as clients reach it.
     #[must_use]
     pub fn api(&self) -> Api {
-        Api::at(&self.address())
+        match &self.certificates {
+            None => Api::at(&self.address()),
+            Some(certificates) => {
+                let config = tls::client_of(&certificates.authority(), None).expect("the authority's file can be used");
+                Api::encrypted(&self.address(), config)
+            }
+        }
     }
 
     /// Where a test may keep files of its own.

@@ -23,7 +23,7 @@ pub enum BatchOp {
     Get {
         /// The key.
         key: Key,
-        /// Namespace, instead of that of the batch.
+        /// Namespace, in a batch of all of them (`ns=*`).
         #[serde(skip_serializing_if = "Option::is_none")]
         ns: Option<String>,
     },
@@ -31,7 +31,7 @@ pub enum BatchOp {
     Put {
         /// The key.
         key: Key,
-        /// Namespace, instead of that of the batch.
+        /// Namespace, in a batch of all of them (`ns=*`).
         #[serde(skip_serializing_if = "Option::is_none")]
         ns: Option<String>,
         /// The value as text, or base64 when `encoding` says so.
@@ -50,7 +50,7 @@ pub enum BatchOp {
     Delete {
         /// The key.
         key: Key,
-        /// Namespace, instead of that of the batch.
+        /// Namespace, in a batch of all of them (`ns=*`).
         #[serde(skip_serializing_if = "Option::is_none")]
         ns: Option<String>,
     },
@@ -58,7 +58,7 @@ pub enum BatchOp {
     Touch {
         /// The key.
         key: Key,
-        /// Namespace, instead of that of the batch.
+        /// Namespace, in a batch of all of them (`ns=*`).
         #[serde(skip_serializing_if = "Option::is_none")]
         ns: Option<String>,
         /// Seconds to live from now on.
@@ -71,7 +71,7 @@ pub enum BatchOp {
     Incr {
         /// The key.
         key: Key,
-        /// Namespace, instead of that of the batch.
+        /// Namespace, in a batch of all of them (`ns=*`).
         #[serde(skip_serializing_if = "Option::is_none")]
         ns: Option<String>,
         /// How much; may be negative.

@@ -12,6 +12,8 @@ pub const CACHE_TTL: &str = "x-cache-ttl";
 pub const CACHE_NODE: &str = "x-cache-node";
 /// Namespace of a cache key, when `?ns=` is absent.
 pub const NAMESPACE: &str = "x-namespace";
+/// API key of a client, instead of `Authorization: Bearer`.
+pub const API_KEY: &str = "x-api-key";
 /// Shared secret of peers, on private ports only.
 pub const CLUSTER_TOKEN: &str = "x-cluster-token";
 /// Ring epoch the caller routed by.

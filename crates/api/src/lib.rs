@@ -3,6 +3,7 @@
 //! Every type here crosses a process boundary, so a change is a change of protocol. Parsing happens on construction
 //! ([`Key::try_new`], [`NodeId::try_new`]): code behind the edge never sees an invalid value.
 
+pub mod auth;
 pub mod batch;
 pub mod cache;
 pub mod dataset;

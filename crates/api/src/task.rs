@@ -132,6 +132,9 @@ pub enum Assignment {
         target_partitions: u32,
         /// What `now()` is, Unix milliseconds: the same in every attempt.
         now_ms: u64,
+        /// Whose keys `kv:` tables read; empty is the default namespace.
+        #[serde(default)]
+        namespace: String,
     },
     /// Run one partition of a stage. The plan's bytes are fetched (and kept) per stage:
     /// `GET /internal/v1/jobs/{job}/stages/{stage}`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{ControlSettings, ControlStore};
+use control::{ControlSettings, ControlStore, EtcdAccess};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 use transport::peer::PeerClient;
@@ -68,17 +68,24 @@ impl Whereabouts {
     }
 }
 
-/// Finds the control store and opens it; waits for it, within bounds.
+/// Finds the control store and opens it; waits for it, within bounds. etcd is shown what it is given.
 ///
 /// # Errors
 /// [`Error::Join`] or [`Error::ControlSilent`] when nobody answers for a minute, and what is certain to fail again at once.
-pub async fn find_control(whereabouts: &Whereabouts, peers: &PeerClient) -> Result<Arc<dyn ControlStore>, Error> {
+pub async fn find_control(
+    whereabouts: &Whereabouts,
+    peers: &PeerClient,
+    etcd: &EtcdAccess,
+) -> Result<Arc<dyn ControlStore>, Error> {
     let endpoints = match whereabouts {
         Whereabouts::Master(address) => ask_master(peers, address).await?,
         Whereabouts::Control(endpoints) => endpoints.clone(),
     };
     let (at, settings) = match endpoints {
-        ControlEndpoints::Etcd { endpoints } => (endpoints.join(", "), ControlSettings::Etcd { endpoints }),
+        ControlEndpoints::Etcd { endpoints } => {
+            let access = etcd.clone();
+            (endpoints.join(", "), ControlSettings::Etcd { endpoints, access })
+        }
         ControlEndpoints::Remote { masters } => (
             masters.join(", "),
             ControlSettings::Remote {

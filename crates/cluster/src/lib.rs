@@ -14,6 +14,7 @@
 //! - the leader hears from every node whom that one cannot reach ([`Reach`]);
 //! - readers hold immutable snapshots; while the control store is silent they keep the last one ([`View`]).
 
+mod encryption;
 mod error;
 mod find;
 mod follow;
@@ -26,6 +27,7 @@ mod requests;
 mod ring;
 mod view;
 
+pub use encryption::{Encryption, EncryptionSettings};
 pub use error::Error;
 pub use find::{ControlEngine, Nowhere, Whereabouts, find_control};
 pub use follow::{Update, follow};

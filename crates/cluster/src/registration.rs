@@ -21,6 +21,8 @@ use crate::{Error, keys};
 
 /// Pause after a failed call to the store.
 const RETRY: Duration = Duration::from_millis(500);
+/// A store that stays silent is told of this often.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Longest wait for the store when the node stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -90,7 +92,7 @@ impl Registration {
     pub async fn register(store: Arc<dyn ControlStore>, member: Member, ttl: Duration) -> Result<Self, Error> {
         // A new leader of the built-in engine gives every lease its full time again, hence twice.
         let give_up = Instant::now() + ttl * 2 + RETRY;
-        let mut announced = false;
+        let (mut announced, mut next_warning) = (false, Instant::now());
         loop {
             match attempt(&store, &member, ttl).await {
                 Ok((lease, Attempt::Done)) => {
@@ -115,7 +117,12 @@ impl Registration {
                         warn!(id = %member.id, other = other.address, "this id is registered; waiting whether its lease ends");
                     }
                 }
-                Err(Error::Control(error)) => warn!(%error, "cannot register yet"),
+                Err(Error::Control(error)) => {
+                    if Instant::now() >= next_warning {
+                        next_warning = Instant::now() + WARN_EVERY;
+                        warn!(%error, "cannot register yet");
+                    }
+                }
                 Err(other) => return Err(other),
             }
             sleep(RETRY.min(ttl / 3)).await;

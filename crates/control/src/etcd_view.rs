@@ -64,7 +64,7 @@ impl EtcdAdmin {
     ///
     /// # Errors
     /// Always.
-    pub async fn connect(_endpoints: &[String]) -> Result<Self> {
+    pub async fn connect(_endpoints: &[String], _access: &crate::EtcdAccess) -> Result<Self> {
         let reason = "this binary was built without the etcd engine; rebuild with --features etcd";
         Err(crate::Error::Invalid(reason.to_owned()))
     }

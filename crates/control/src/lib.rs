@@ -16,6 +16,7 @@ mod connect;
 mod error;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+mod etcd_access;
 mod etcd_view;
 mod failover;
 #[cfg(feature = "fuzzing")]
@@ -27,11 +28,13 @@ pub mod remote;
 pub mod server;
 mod state;
 mod types;
+mod user_keys;
 
-pub use connect::{ControlSettings, connect, connect_etcd};
+pub use connect::{ControlSettings, connect, connect_etcd, connect_etcd_as};
 pub use error::Error;
 #[cfg(feature = "etcd")]
 pub use etcd::EtcdAdmin;
+pub use etcd_access::EtcdAccess;
 #[cfg(not(feature = "etcd"))]
 pub use etcd_view::EtcdAdmin;
 pub use etcd_view::{EtcdMember, EtcdView};
@@ -39,6 +42,7 @@ pub use instrumented::Instrumented;
 pub use types::{
     Compare, Consistency, Event, KeyValue, Lease, LeaseId, Op, OpResult, Range, RangeResponse, Revision, Txn, TxnResponse,
 };
+pub use user_keys::user_prefix;
 
 /// Result of a call to the store.
 pub type Result<T> = std::result::Result<T, Error>;

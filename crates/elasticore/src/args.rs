@@ -1,12 +1,14 @@
 //! The command line: global flags and the tree of commands. What a command's own flags mean stands beside the command.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use settings::HumanDuration;
 
-use crate::client::{DEFAULT_ENDPOINT, Endpoint};
+use crate::client::{Credential, DEFAULT_ENDPOINT, Endpoint};
 use crate::commands::{
-    BackupCommand, CacheCommand, ClusterCommand, CompletionsArgs, DatasetsCommand, JobsCommand, KvCommand, NodesArgs,
-    RestoreArgs, RingArgs,
+    AuthCommand, BackupCommand, CacheCommand, CertsCommand, ClusterCommand, CompletionsArgs, DatasetsCommand, JobsCommand,
+    KvCommand, NodesArgs, RestoreArgs, RingArgs,
 };
 use crate::exit;
 
@@ -35,6 +37,18 @@ pub(crate) struct GlobalArgs {
         global = true
     )]
     pub(crate) endpoints: Vec<Endpoint>,
+    /// API key, token or root key, for servers that want to know who asks. Better in the variable: other users see arguments.
+    #[arg(long, env = "ELASTICORE_API_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    pub(crate) api_key: Option<Credential>,
+    /// Authorities of the server's certificate, for https:// addresses: ca.pem of `certs init`, or any other bundle.
+    #[arg(long, env = "ELASTICORE_CACERT", value_name = "FILE", global = true)]
+    pub(crate) cacert: Option<PathBuf>,
+    /// A certificate to show, where the server asks for one.
+    #[arg(long, env = "ELASTICORE_CERT", value_name = "FILE", requires = "cert_key", global = true)]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, env = "ELASTICORE_CERT_KEY", value_name = "FILE", requires = "cert", global = true)]
+    pub(crate) cert_key: Option<PathBuf>,
     /// `text` for people (plain tab-separated lines when piped), `json` for the API's own JSON.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, global = true)]
     pub(crate) output: OutputFormat,
@@ -78,11 +92,17 @@ pub(crate) enum Command {
     /// The members of the control store: list, add, remove, hand over, save and restore.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// API keys: make, list, rotate and revoke them; who one is.
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Which auxiliaries own a key of the cache, or all keys.
     Ring(RingArgs),
     /// Backups of the cache.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Certificates with which nodes speak TLS to each other. Asks no server.
+    #[command(subcommand)]
+    Certs(CertsCommand),
     /// Put a backup of the cache back.
     Restore(RestoreArgs),
     /// Run the whole stack in this process, for development and for a first look.
@@ -147,7 +167,10 @@ mod tests {
             &["elasticore", "ring", "--namespace", "n"],
             &["elasticore", "--timeout", "x", "nodes"],
             &["elasticore", "--endpoint", "ftp://a", "nodes"],
-            &["elasticore", "--endpoint", "https://a", "nodes"],
+            &["elasticore", "--cert", "c.pem", "nodes"],
+            &["elasticore", "certs"],
+            &["elasticore", "certs", "init", "--node", "master-1"],
+            &["elasticore", "certs", "renew", "--all", "master-1"],
             &["elasticore", "kv", "set", "k", "v", "--if-absent", "--if-revision", "3"],
             &["elasticore", "kv", "set", "k", "v", "--if-revision", "three"],
             &["elasticore", "jobs", "status", "not-an-id"],
@@ -160,6 +183,10 @@ mod tests {
             &["elasticore", "cluster", "snapshot"],
             &["elasticore", "cluster", "restore", "f"],
             &["elasticore", "cluster", "restore", "f", "--raft-dir", "d"],
+            &["elasticore", "auth", "create", "ci"],
+            &["elasticore", "auth", "create", "ci", "--grant", "admin", "--ttl", "soon"],
+            &["elasticore", "auth", "revoke"],
+            &["elasticore", "--api-key", "two words", "nodes"],
             &["elasticore", "frobnicate"],
         ] {
             let error = Cli::try_parse_from(wrong).expect_err(&wrong.join(" "));

@@ -52,6 +52,8 @@ pub struct PlanRequest {
     pub target_partitions: u32,
     /// What `now()` is, Unix milliseconds: the same in every attempt.
     pub now_ms: u64,
+    /// Whose keys `kv:` tables read; empty is the default namespace.
+    pub namespace: String,
 }
 
 /// Plans queries and runs tasks. Cheap to clone.
@@ -113,8 +115,19 @@ impl Engine {
 
     /// The same in a shape that is given and not chosen.
     pub(crate) async fn plan_shaped(&self, request: PlanRequest, shape: Shape) -> Result<StageGraph, Error> {
-        let PlanRequest { sql, tables, now_ms, .. } = request;
-        let query = Query { sql, tables, now_ms };
+        let PlanRequest {
+            sql,
+            tables,
+            now_ms,
+            namespace,
+            ..
+        } = request;
+        let query = Query {
+            sql,
+            tables,
+            now_ms,
+            namespace,
+        };
         let (sources, runtime) = (self.sources.clone(), Arc::clone(&self.runtime));
         on_large_stack(async move { plan::plan(&query, &sources, &runtime, shape).await })
             .await

@@ -3,14 +3,16 @@
 //! A service declares one flat struct with serde defaults; the name of a field is the key in the file
 //! (`cache_size`), the flag (`--cache-size`) and, upper-cased, the environment variable (`CACHE_SIZE`).
 
+mod discreet;
 mod invocation;
 mod load;
 mod names;
+mod secret_files;
 mod values;
 
 pub use invocation::Invocation;
 pub use load::{Problems, Sources, load};
-pub use values::{ByteSize, HumanDuration, List, Secret};
+pub use values::{ByteSize, HumanDuration, List, Secret, Switch};
 
 /// A flat struct of settings.
 pub trait Settings: Default + serde::Serialize + serde::de::DeserializeOwned {

@@ -8,7 +8,9 @@ use config::{Config, Environment, File, FileFormat, Map};
 use serde_json::Value;
 
 use crate::Settings;
+use crate::discreet::{carries_credentials, without_excerpts};
 use crate::names::{misspelt, nearest};
+use crate::secret_files;
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]
@@ -78,8 +80,11 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, Problems> {
     // Serialising the defaults would redact secrets; an object of `null`s keeps the names and lets the defaults fill in.
     let defaults = to_object(&T::default());
     let (file, mut problems) = read_file(sources);
+    let (secrets, unread) = secret_files::read::<T>(&sources.environment, &defaults);
+    problems.extend(unread);
     let layers = [
         (file, Origin::File),
+        (secrets, Origin::Variable),
         (environment::<T>(&sources.environment, &defaults), Origin::Variable),
         (
             sources
@@ -102,6 +107,10 @@ pub fn load<T: Settings>(sources: &Sources) -> Result<T, Problems> {
                 continue;
             }
             match parse_one::<T>(&name, value) {
+                Ok(value) if carries_credentials(&value) => problems.push(format!(
+                    "{} has a user name or password in an address, which logs and listings would show: take it out of the address",
+                    origin.name(&name)
+                )),
                 Ok(value) => drop(accepted.insert(name, value)),
                 Err(error) => problems.push(format!("{}: {error}", origin.name(&name))),
             }
@@ -183,7 +192,10 @@ fn read_file(sources: &Sources) -> (BTreeMap<String, Value>, Vec<String>) {
     let read = Config::builder().add_source(File::from(path.clone()).format(format)).build();
     match read.and_then(Config::try_deserialize) {
         Ok(values) => (values, Vec::new()),
-        Err(error) => (BTreeMap::new(), vec![format!("{}: {error}", path.display())]),
+        Err(error) => (
+            BTreeMap::new(),
+            vec![format!("{}: {}", path.display(), without_excerpts(&error.to_string()))],
+        ),
     }
 }
 
@@ -324,6 +336,7 @@ mod tests {
             ("CACHE_MAX_BYTE", "CACHE_MAX_BYTES"),
             ("VITRUAL_NODES", "VIRTUAL_NODES"),
             ("DATA_DIRSS", "DATA_DIRS"),
+            ("VIRTUALNODES", "VIRTUAL_NODES"),
         ] {
             let Problems(problems) = load(&[(wrong, "1")]).unwrap_err();
             assert_eq!(

@@ -43,13 +43,20 @@ pub(crate) fn misspelt<T: Settings>(variables: &BTreeMap<String, String>, fields
     let known: Vec<String> = fields.keys().map(|field| field.to_ascii_uppercase()).collect();
     let is_ours = |name: &str| known.iter().any(|field| field == name) || T::ALIASES.iter().any(|(alias, _)| *alias == name);
     let slip = |name: &String| {
-        if name.len() < SHORTEST_VARIABLE || !name.contains('_') || is_ours(name) {
+        if name.len() < SHORTEST_VARIABLE || is_ours(name) {
             return None;
         }
+        // Names in one word are often others', unless they are one of ours but for its underscores.
+        if !name.contains('_') {
+            let near = known.iter().find(|field| field.replace('_', "") == *name)?;
+            return Some(refusal(name, near));
+        }
         let near = nearest(name, known.iter()).filter(|near| distance(name, near) <= SLIP_OF_VARIABLE)?;
-        Some(format!(
-            "{name} is not a setting; did you mean {near}? Unset it if it is somebody else's"
-        ))
+        Some(refusal(name, near))
     };
     variables.keys().filter_map(slip).collect()
+}
+
+fn refusal(name: &str, near: &str) -> String {
+    format!("{name} is not a setting; did you mean {near}? Unset it if it is somebody else's")
 }

@@ -11,6 +11,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::plain;
+
 /// Names and values that belong to the work at hand on this thread; none outside of any.
 pub type Context = fn() -> Vec<(&'static str, String)>;
 
@@ -36,13 +38,20 @@ where
 {
     fn format_event(&self, about: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let context = CONTEXT.get().map(|context| context()).unwrap_or_default();
-        if context.is_empty() {
+        if context.is_empty() && !self.json {
             return self.format.format_event(about, writer, event);
         }
         let mut line = String::new();
         self.format.format_event(about, Writer::new(&mut line), event)?;
         append(&mut line, &context, self.json);
-        writer.write_str(&line)
+        match self.json {
+            true => {
+                let end = line.pop();
+                writer.write_str(&plain::json(&line))?;
+                end.map_or(Ok(()), |end| writer.write_char(end))
+            }
+            false => writer.write_str(&line),
+        }
     }
 }
 
@@ -80,18 +89,19 @@ mod tests {
         assert_eq!((&read["route"], &read["message"]), (&"/x".into(), &"it happened".into()));
     }
 
-    #[test]
-    fn lines_of_a_subscriber_end_with_the_context() {
-        #[derive(Clone, Default)]
-        struct Lines(Arc<Mutex<Vec<u8>>>);
-        impl std::io::Write for Lines {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
         }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_of_a_subscriber_end_with_the_context_and_cannot_be_forged() {
         set_log_context(|| vec![("request_id", "7".to_owned())]);
         let (lines, json) = (Lines::default(), Lines::default());
         let to = |lines: &Lines| {
@@ -99,15 +109,42 @@ mod tests {
             move || lines.clone()
         };
         let text_builder = tracing_subscriber::fmt().with_writer(to(&lines)).with_ansi(false);
+        let text_builder = text_builder.fmt_fields(plain::fields());
         let text = text_builder.map_event_format(|format| InContext { format, json: false });
         let json_builder = tracing_subscriber::fmt().with_writer(to(&json)).json().flatten_event(true);
         let as_json = json_builder.map_event_format(|format| InContext { format, json: true });
-        tracing::subscriber::with_default(text.finish(), || tracing::warn!(count = 3, "it happened"));
-        tracing::subscriber::with_default(as_json.finish(), || tracing::warn!(count = 3, "it happened"));
+        let key = "k\n2026-01-01T00:00:00Z  INFO master: all is well\u{1b}[2K\u{9b}1A";
+        let tell = || {
+            tracing::warn!(count = 3, "it happened");
+            let _span = tracing::info_span!("task", name = %key).entered();
+            tracing::warn!(key, shown = %key, debugged = ?key, "about {key}");
+        };
+        tracing::subscriber::with_default(text.finish(), tell);
+        tracing::subscriber::with_default(as_json.finish(), tell);
 
-        let line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(line.ends_with("it happened count=3 request_id=7\n"), "{line:?}");
-        let read: serde_json::Value = serde_json::from_slice(&json.0.lock().unwrap()).unwrap();
+        let (text, forged) = split(&lines);
+        assert!(
+            forged.ends_with(" request_id=7\n") && !forged.trim_end().contains(char::is_control),
+            "{forged:?}"
+        );
+        assert_eq!(forged.matches("all is well\\u{1b}[2K\\u{9b}1A").count(), 5, "{forged:?}");
+        assert!(text.ends_with("it happened count=3 request_id=7\n"), "{text:?}");
+        let (text, forged) = split(&json);
+        assert!(!forged.trim_end().contains(char::is_control), "{forged:?}");
+        let read: serde_json::Value = serde_json::from_str(&forged).unwrap();
+        assert_eq!(
+            (&read["key"], &read["message"]),
+            (&key.into(), &format!("about {key}").into())
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&read["request_id"], &read["count"]), (&"7".into(), &3.into()));
+    }
+
+    /// Both lines, of which there must be no more.
+    fn split(lines: &Lines) -> (String, String) {
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let both: Vec<&str> = text.split_inclusive('\n').collect();
+        let [first, second] = both[..] else { panic!("{text:?}") };
+        (first.to_owned(), second.to_owned())
     }
 }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::context::InContext;
+use crate::plain;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,10 +40,13 @@ pub fn init_logs(format: LogFormat, default: &str) {
     let already_set = match format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
-            let builder = builder.with_ansi(colours).map_event_format(|format| InContext {
-                format: format.with_ansi(colours),
-                json: false,
-            });
+            let builder = builder
+                .with_ansi(colours)
+                .fmt_fields(plain::fields())
+                .map_event_format(|format| InContext {
+                    format: format.with_ansi(colours),
+                    json: false,
+                });
             builder.finish().try_init()
         }
         LogFormat::Json => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::{ErrorCode, Problem};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -11,6 +11,9 @@ use crate::RequestId;
 
 /// Media type of [`Problem`].
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// How to be known (RFC 6750), which an answer of 401 must say.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"elasticore\"");
 
 /// A failure on its way to a client: code and detail are for the client, anything secret stays in the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +114,9 @@ impl IntoResponse for ApiError {
         if self.retry_after.is_some() || matches!(problem.status, 429 | 503) {
             let seconds = self.retry_after.map_or(1, |after| after.as_secs().max(1));
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if problem.status == 401 {
+            response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
         }
         response
     }

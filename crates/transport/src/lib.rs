@@ -1,6 +1,7 @@
 //! How nodes and clients talk: the HTTP server every node runs, the one client peers are called with, and the one shape
 //! of errors between them.
 
+mod connection;
 mod current;
 mod error;
 mod extract;
@@ -16,4 +17,4 @@ mod upload;
 pub use error::ApiError;
 pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
 pub use request_id::RequestId;
-pub use upload::upload;
+pub use upload::{client_upload, upload};

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::{ErrorCode, Problem};
 use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use transport::peer::{BreakerPolicy, PeerClient, PeerError, PeerPolicy, Retry};
-use transport::server::{BindError, HttpMetrics, Layers, Routes, bind, serve};
+use transport::server::{Admission, BindError, Escort, Gate, HttpMetrics, Layers, PeerAddress, Routes, bind, serve};
 use transport::{ApiError, ApiJson};
 
 const TOKEN: &str = "secret";
@@ -235,4 +239,91 @@ async fn routes_change_under_an_open_connection() {
     routes.replace(route("late"));
     assert_eq!(&ask().await[..], b"late");
     stop.cancel();
+}
+
+/// Lets in who shows `x-known`, and counts the answers that leave.
+#[derive(Debug, Default)]
+struct Doorman {
+    left: Arc<AtomicUsize>,
+    gone: Arc<AtomicUsize>,
+}
+
+struct Companion(Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+impl Escort for Companion {
+    fn leave(&mut self, response: &mut Response) {
+        response.headers_mut().insert("x-escorted", HeaderValue::from_static("yes"));
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Gate for Doorman {
+    fn admit(&self, request: &mut Request) -> Admission {
+        assert!(
+            request
+                .extensions()
+                .get::<PeerAddress>()
+                .is_some_and(|peer| peer.0.ip().is_loopback())
+        );
+        let companion = Companion(Arc::clone(&self.left), Arc::clone(&self.gone));
+        let admission = if request.headers().contains_key("x-known") {
+            Admission::granted()
+        } else {
+            Admission::refused(ApiError::new(ErrorCode::Unauthenticated, "who is it?"))
+        };
+        admission.escorted(Box::new(companion))
+    }
+}
+
+#[tokio::test]
+async fn gates_see_every_request_before_its_handler_and_its_answer_after() {
+    let doorman = Doorman::default();
+    let (left, gone) = (Arc::clone(&doorman.left), Arc::clone(&doorman.gone));
+    let registry = telemetry::new_registry();
+    let layers = Layers::new(HttpMetrics::new(&registry), Duration::from_millis(300), 1024, 8).gated(Arc::new(doorman));
+    let router = Router::new()
+        .route("/ok", get(|| async { "ok" }))
+        .route("/slow", get(std::future::pending::<()>));
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.expect("a free port");
+    let (address, stop) = (listener.local_addr().expect("bound"), CancellationToken::new());
+    tokio::spawn(serve(listener, layers.around(router), stop.clone()));
+    let _stop = stop.drop_guard();
+    for (path, known, status) in [
+        ("/ok", true, "200"),
+        ("/ok", false, "401"),
+        ("/nothing", true, "404"),
+        ("/nothing", false, "401"),
+        ("/slow", true, "504"),
+    ] {
+        let header = if known { "X-Known: 1\r\n" } else { "" };
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {known}: {answer}");
+        assert!(answer.contains("x-escorted: yes"), "{path} {known}: {answer}");
+        assert_eq!(answer.contains("www-authenticate: Bearer"), status == "401", "{answer}");
+    }
+    // Who goes away before the answer takes the escort along.
+    let mut impatient = TcpStream::connect(address).await.expect("it listens");
+    impatient
+        .write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\nX-Known: 1\r\n\r\n")
+        .await
+        .expect("sent");
+    let counted = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    drop(impatient);
+    for _ in 0..500 {
+        if counted(&gone) == 6 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(counted(&gone) == 6 && counted(&left) >= 5, "{left:?} {gone:?}");
 }

@@ -29,6 +29,9 @@ pub enum Error {
         #[source]
         source: store::backup::Error,
     },
+    /// Its certificate cannot be used.
+    #[error("TLS_CERT, TLS_KEY and TLS_CA (or ETCD_CERT, ETCD_KEY and ETCD_CA) cannot be used")]
+    Tls(#[from] tls::Error),
     /// The cluster does not admit this node.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),

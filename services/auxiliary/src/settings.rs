@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::NodeId;
-use cluster::{ControlEngine, Nowhere, Whereabouts};
+use cluster::{ControlEngine, EncryptionSettings, Nowhere, Whereabouts};
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
@@ -35,12 +35,29 @@ pub struct Settings {
     pub advertise_addr: String,
     /// Shared secret of the cluster's nodes.
     pub cluster_token: Secret,
+    /// The node's certificate, and those between it and the authority: with it, its key and the authority, nodes speak TLS and show each
+    /// other who they are.
+    pub tls_cert: String,
+    /// Its key.
+    pub tls_key: String,
+    /// Certificates of the authorities that are trusted.
+    pub tls_ca: String,
     /// `host:port` of any master or of the load balancer before them: all that is needed to join.
     pub master_address: Option<String>,
     /// Without `MASTER_ADDRESS`: engine of the control store.
     pub control_store: ControlEngine,
     /// etcd: its client addresses.
     pub etcd_endpoints: List,
+    /// etcd with `https` endpoints: the certificate it is shown; the node's own unless set.
+    pub etcd_cert: String,
+    /// etcd: its key.
+    pub etcd_key: String,
+    /// etcd: certificates of the authorities of its servers.
+    pub etcd_ca: String,
+    /// etcd: name of a user, when it asks for one.
+    pub etcd_user: String,
+    /// etcd: password of the user.
+    pub etcd_password: Secret,
     /// raft: private `host:port` of the masters.
     pub masters: List,
     /// Failure domain.
@@ -79,6 +96,8 @@ pub struct Settings {
     pub blob_scrub_bytes_per_second: ByteSize,
     /// Requests answered at once; more are refused with 503.
     pub max_in_flight: usize,
+    /// Open connections; when there are more, those idle for longest are closed.
+    pub max_connections: usize,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -91,9 +110,17 @@ impl Default for Settings {
             port: 3001,
             advertise_addr: "127.0.0.1".to_owned(),
             cluster_token: Secret::default(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            tls_ca: String::new(),
             master_address: None,
             control_store: ControlEngine::Raft,
             etcd_endpoints: List::default(),
+            etcd_cert: String::new(),
+            etcd_key: String::new(),
+            etcd_ca: String::new(),
+            etcd_user: String::new(),
+            etcd_password: Secret::default(),
             masters: List::default(),
             zone: None,
             weight: 1,
@@ -113,6 +140,7 @@ impl Default for Settings {
             blob_scrub_interval: HumanDuration(Duration::from_secs(7 * 24 * 60 * 60)),
             blob_scrub_bytes_per_second: ByteSize(32 << 20),
             max_in_flight: 4096,
+            max_connections: 16_384,
             log_format: LogFormat::Text,
         }
     }
@@ -156,7 +184,23 @@ impl Settings {
             "BLOB_SCRUB_BYTES_PER_SECOND must be at least 1 (BLOB_SCRUB_INTERVAL=0 for no scrub)",
         );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        refuse(
+            !(1..=1_000_000).contains(&self.max_connections),
+            "MAX_CONNECTIONS must be 1 to 1000000",
+        );
+        problems.extend(self.encryption().problems());
         problems
+    }
+
+    /// What is shown to other nodes and to etcd.
+    pub(crate) fn encryption(&self) -> EncryptionSettings<'_> {
+        EncryptionSettings {
+            node: [&self.tls_cert, &self.tls_key, &self.tls_ca],
+            etcd: [&self.etcd_cert, &self.etcd_key, &self.etcd_ca],
+            etcd_user: [&self.etcd_user, self.etcd_password.expose()],
+            etcd_endpoints: &self.etcd_endpoints.0,
+            host: &self.advertise_addr,
+        }
     }
 
     /// Where the cluster is.

@@ -10,7 +10,7 @@ use api::member::{Member, Role};
 use cache::Clock;
 use cache::net::{FramePeers, ViewRings};
 use cache::owner::{Identity, Options, Owner};
-use cluster::{LEASE_TTL, Reach, Registration, View, find_control};
+use cluster::{Encryption, LEASE_TTL, Reach, Registration, View, find_control};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{HttpMetrics, Layers, Readiness, bind, serve};
+use transport::server::{ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
 
 use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
@@ -48,7 +48,7 @@ pub async fn start(settings: Settings) -> Result<Handle, Error> {
         .whereabouts()
         .map_err(|nowhere| Error::Settings(nowhere.to_string()))?;
     let node = Foundation::lay(&settings, new_registry()).await?;
-    let control = find_control(&whereabouts, &node.peers).await?;
+    let control = find_control(&whereabouts, &node.peers, &node.encryption.etcd).await?;
     node.build(&settings, control).await
 }
 
@@ -79,6 +79,7 @@ struct Foundation {
     address: SocketAddr,
     blobs: BlobStore,
     backups: BackupDir,
+    encryption: Encryption,
     peers: PeerClient,
 }
 
@@ -106,13 +107,16 @@ impl Foundation {
             directory: settings.backup_dir.clone(),
             source,
         })?;
-        let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+        let encryption = settings.encryption().open(&registry)?;
+        let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
         Ok(Self {
             registry,
             listener,
             address,
             blobs,
             backups,
+            encryption,
             peers,
         })
     }
@@ -179,16 +183,15 @@ impl Foundation {
             self.registry.clone(),
             readiness.clone(),
         );
-        let layers = Layers::new(
-            HttpMetrics::new(&self.registry),
-            REQUEST_TIMEOUT,
-            max_frame_bytes,
-            settings.max_in_flight,
-        );
+        let metrics = HttpMetrics::new(&self.registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
+        let layers = Layers::new(metrics, REQUEST_TIMEOUT, max_frame_bytes, settings.max_in_flight);
         let layers = layers.unhurried(http::is_unhurried);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
-        spawn_listener(&tasks, self.listener, router);
+        let listener = Listener::new(self.listener, self.encryption.for_nodes());
+        spawn_listener(&tasks, listener, router, bounds);
+        self.encryption.follow(&tasks);
         let known = Arc::clone(&view);
         tasks.supervise("view", move |stop| {
             let view = Arc::clone(&known);
@@ -250,14 +253,14 @@ impl Foundation {
     }
 }
 
-fn spawn_listener(tasks: &Tasks, listener: TcpListener, router: axum::Router) {
+fn spawn_listener(tasks: &Tasks, listener: Listener, router: axum::Router, bounds: ConnectionBounds) {
     // Taken by the first start: a listener that panics is gone, and the node with it.
     let listener = Mutex::new(Some(listener));
     tasks.supervise("listener", move |stop| {
-        let (listener, router) = (listener.lock().take(), router.clone());
+        let (listener, router, bounds) = (listener.lock().take(), router.clone(), bounds.clone());
         async move {
             if let Some(listener) = listener {
-                serve(listener, router, stop).await;
+                serve_within(listener, router, bounds, stop).await;
             }
         }
     });

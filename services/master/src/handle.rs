@@ -11,6 +11,8 @@ use lifecycle::Tasks;
 use tokio::sync::watch;
 use transport::server::Readiness;
 
+use crate::app::audit::Auditor;
+
 /// Time for background tasks and answers under way when the master stops.
 const DRAIN: Duration = Duration::from_secs(12);
 
@@ -23,6 +25,7 @@ pub struct Handle {
     pub(crate) readiness: Readiness,
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) raft: Option<Arc<RaftStore>>,
+    pub(crate) auditor: Arc<Auditor>,
 }
 
 impl Handle {
@@ -73,6 +76,10 @@ impl Handle {
             && let Err(error) = raft.shutdown().await
         {
             tracing::error!(%error, "the raft engine did not stop cleanly");
+        }
+        let auditor = self.auditor;
+        if tokio::task::spawn_blocking(move || auditor.close()).await.is_err() {
+            tracing::error!("the audit log was not closed");
         }
     }
 }

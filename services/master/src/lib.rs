@@ -12,5 +12,5 @@ mod start;
 
 pub use cluster::ControlEngine;
 pub use handle::Handle;
-pub use settings::Settings;
+pub use settings::{Auth, Settings};
 pub use start::start;

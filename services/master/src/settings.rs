@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use api::NodeId;
 use blobs::BlobSettings;
-use cluster::ControlEngine;
+use cluster::{ControlEngine, EncryptionSettings};
 use control::raft::InitialMember;
 use serde::{Deserialize, Serialize};
-use settings::{ByteSize, HumanDuration, List, Secret};
+use settings::{ByteSize, HumanDuration, List, Secret, Switch};
 use telemetry::LogFormat;
+
+use crate::app::limits::Network;
+
+pub use auth::Auth;
+
+mod auth;
 
 /// Most copies of a cache entry.
 const MAX_REPLICAS: u32 = 5;
@@ -33,10 +39,29 @@ pub struct Settings {
     pub advertise_addr: String,
     /// Shared secret of the cluster's nodes.
     pub cluster_token: Secret,
+    /// The node's certificate, and those between it and the authority: with it, its key and the authority, nodes speak TLS and show each
+    /// other who they are.
+    pub tls_cert: String,
+    /// Its key.
+    pub tls_key: String,
+    /// Certificates of the authorities that are trusted.
+    pub tls_ca: String,
+    /// Whether the public port speaks TLS too, with the same certificate; NGINX does for it unless set.
+    pub public_tls: Switch,
     /// Engine of the control store.
     pub control_store: ControlEngine,
     /// etcd: its client addresses.
     pub etcd_endpoints: List,
+    /// etcd with `https` endpoints: the certificate it is shown; the node's own unless set.
+    pub etcd_cert: String,
+    /// etcd: its key.
+    pub etcd_key: String,
+    /// etcd: certificates of the authorities of its servers.
+    pub etcd_ca: String,
+    /// etcd: name of a user, when it asks for one.
+    pub etcd_user: String,
+    /// etcd: password of the user.
+    pub etcd_password: Secret,
     /// raft: directory of log and snapshots.
     pub raft_dir: PathBuf,
     /// raft: the masters that begin the cluster, this one among them, as `NAME=HOST:PORT`; none for a cluster of one.
@@ -67,6 +92,22 @@ pub struct Settings {
     pub request_timeout: HumanDuration,
     /// Requests answered at once on each listener; more are refused with 503.
     pub max_in_flight: usize,
+    /// Open connections of each listener; when there are more, those idle for longest are closed.
+    pub max_connections: usize,
+    /// Public requests a second of one API key, of the subject of a token, or of all who have neither together; 0 for no limit.
+    pub rate_limit_per_key: u32,
+    /// Public requests a second from one address, of IPv6 from one /64; 0 for no limit.
+    pub rate_limit_per_address: u32,
+    /// Requests that may come at once within these two limits; 0 for as many as in a second.
+    pub rate_limit_burst: u32,
+    /// Public requests of one key under way at once, answers that are still being sent among them; 0 for no limit.
+    pub max_in_flight_per_key: usize,
+    /// The same of one address.
+    pub max_in_flight_per_address: usize,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed; none unless set.
+    pub trusted_proxies: List,
+    /// File for the audit log; the ordinary log when empty or `-`.
+    pub audit_log: String,
     /// How long results and records of finished jobs are kept.
     pub result_ttl: HumanDuration,
     /// Jobs of one namespace that may wait; more are refused with 429.
@@ -93,6 +134,18 @@ pub struct Settings {
     pub blob_grace: HumanDuration,
     /// How long a job waits when there is no worker at all.
     pub worker_wait: HumanDuration,
+    /// Whether callers of the public API have to be known.
+    pub auth: Auth,
+    /// A key that may do everything and is in no control store, for the first one of all and for when others are lost; none when empty.
+    pub elasticore_root_key: Secret,
+    /// File or URL of the JSON Web Key Set of those who sign tokens; no tokens without.
+    pub auth_jwks: String,
+    /// Tokens: the audience they must be for.
+    pub auth_audience: String,
+    /// Tokens: who must have issued them; anybody whose keys are in the set when empty.
+    pub auth_issuer: String,
+    /// How long API keys work while the control store is silent, and nobody can tell whether they were revoked.
+    pub auth_max_silence: HumanDuration,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -106,8 +159,17 @@ impl Default for Settings {
             internal_port: 9000,
             advertise_addr: "127.0.0.1".to_owned(),
             cluster_token: Secret::default(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            tls_ca: String::new(),
+            public_tls: Switch::Off,
             control_store: ControlEngine::Raft,
             etcd_endpoints: List::default(),
+            etcd_cert: String::new(),
+            etcd_key: String::new(),
+            etcd_ca: String::new(),
+            etcd_user: String::new(),
+            etcd_password: Secret::default(),
             raft_dir: PathBuf::from("data/raft"),
             raft_initial_cluster: List::default(),
             raft_join: List::default(),
@@ -123,6 +185,14 @@ impl Default for Settings {
             compress_above: ByteSize(4 << 10),
             request_timeout: HumanDuration(Duration::from_secs(10)),
             max_in_flight: 4096,
+            max_connections: 16_384,
+            rate_limit_per_key: 0,
+            rate_limit_per_address: 0,
+            rate_limit_burst: 0,
+            max_in_flight_per_key: 0,
+            max_in_flight_per_address: 0,
+            trusted_proxies: List::default(),
+            audit_log: String::new(),
             result_ttl: HumanDuration(Duration::from_secs(24 * 60 * 60)),
             max_queued_jobs: 10_000,
             max_queued_job_bytes: ByteSize(256 << 20),
@@ -136,6 +206,12 @@ impl Default for Settings {
             s3_secret_access_key: Secret::default(),
             blob_grace: HumanDuration(Duration::from_secs(60 * 60)),
             worker_wait: HumanDuration(Duration::from_secs(60)),
+            auth: Auth::Off,
+            elasticore_root_key: Secret::default(),
+            auth_jwks: String::new(),
+            auth_audience: String::new(),
+            auth_issuer: String::new(),
+            auth_max_silence: HumanDuration(Duration::from_secs(10 * 60)),
             log_format: LogFormat::Text,
         }
     }
@@ -151,6 +227,10 @@ impl settings::Settings for Settings {
         }
         problems.extend(self.problems_of_raft());
         problems.extend(self.blobs().problems());
+        problems.extend(self.encryption().problems());
+        let wrong = |text: &String| Some(format!("TRUSTED_PROXIES: {}", text.parse::<Network>().err()?));
+        problems.extend(self.trusted_proxies.0.iter().filter_map(wrong));
+        problems.extend(self.problems_of_auth());
         let mut refuse = |wrong: bool, sentence: &str| {
             if wrong {
                 problems.push(sentence.to_owned());
@@ -163,6 +243,10 @@ impl settings::Settings for Settings {
         refuse(
             self.control_store == ControlEngine::Etcd && self.etcd_endpoints.0.is_empty(),
             "CONTROL_STORE=etcd needs ETCD_ENDPOINTS, as in http://etcd-1:2379,http://etcd-2:2379",
+        );
+        refuse(
+            self.public_tls.is_on() && self.tls_cert.is_empty(),
+            "PUBLIC_TLS=on needs TLS_CERT, TLS_KEY and TLS_CA",
         );
         refuse(
             self.virtual_nodes == 0 || self.virtual_nodes > 16_384,
@@ -186,6 +270,10 @@ impl settings::Settings for Settings {
             "MAX_VALUE_BYTES must be 1 byte to 1GiB",
         );
         refuse(self.max_in_flight == 0, "MAX_IN_FLIGHT must be at least 1");
+        refuse(
+            !(1..=1_000_000).contains(&self.max_connections),
+            "MAX_CONNECTIONS must be 1 to 1000000",
+        );
         problems
     }
 }
@@ -197,6 +285,17 @@ impl Settings {
     /// When the list is not one; [`settings::Settings::problems`] says so too.
     pub fn initial_cluster(&self) -> Result<Vec<InitialMember>, control::Error> {
         InitialMember::parse_list(&self.raft_initial_cluster.0.join(","))
+    }
+
+    /// What is shown to other nodes and to etcd.
+    pub(crate) fn encryption(&self) -> EncryptionSettings<'_> {
+        EncryptionSettings {
+            node: [&self.tls_cert, &self.tls_key, &self.tls_ca],
+            etcd: [&self.etcd_cert, &self.etcd_key, &self.etcd_ca],
+            etcd_user: [&self.etcd_user, self.etcd_password.expose()],
+            etcd_endpoints: &self.etcd_endpoints.0,
+            host: &self.advertise_addr,
+        }
     }
 
     /// Where blobs are kept.
@@ -261,80 +360,4 @@ fn is_address(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use settings::Settings as _;
-
-    use super::*;
-
-    fn problems(change: impl Fn(&mut Settings)) -> Vec<String> {
-        let mut settings = Settings {
-            cluster_token: Secret::new("secret"),
-            ..Settings::default()
-        };
-        change(&mut settings);
-        settings.problems()
-    }
-
-    fn list(text: &str) -> List {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn three_masters_name_each_other() {
-        let right = problems(|settings| settings.raft_initial_cluster = list("master-1=a:9000,master-2=b:9000,master-3=c:9000"));
-        assert_eq!(right, Vec::<String>::new());
-        assert_eq!(
-            problems(|settings| settings.raft_join = list("a:9000,b:9000")),
-            Vec::<String>::new()
-        );
-        let added_later = problems(|settings| {
-            settings.raft_initial_cluster = list("master-2=b:9000");
-            settings.raft_join = list("b:9000");
-        });
-        assert_eq!(added_later, Vec::<String>::new());
-    }
-
-    #[test]
-    fn wrong_lists_are_told_apart() {
-        let nine = (1..=9)
-            .map(|at| format!("master-{at}=h{at}:9000"))
-            .collect::<Vec<_>>()
-            .join(",");
-        for (initial, join, engine, said) in [
-            (
-                "master-2=b:9000,master-3=c:9000",
-                "",
-                ControlEngine::Raft,
-                "does not name this node, master-1",
-            ),
-            ("master-1=a", "", ControlEngine::Raft, "NAME=HOST:PORT"),
-            ("master-1=a:1,master-1=b:1", "", ControlEngine::Raft, "master-1 twice"),
-            ("master-1=a:1,master-2=a:1", "", ControlEngine::Raft, "a:1 twice"),
-            (&nine, "", ControlEngine::Raft, "at most 7"),
-            ("", "a", ControlEngine::Raft, "\"a\" in RAFT_JOIN"),
-            ("", "http://a:1", ControlEngine::Raft, "in RAFT_JOIN"),
-            ("master-1=a:1", "", ControlEngine::Etcd, "for CONTROL_STORE=raft"),
-        ] {
-            let found = problems(|settings| {
-                settings.raft_initial_cluster = list(initial);
-                settings.raft_join = list(join);
-                settings.control_store = engine;
-                settings.etcd_endpoints = list("etcd:2379");
-            });
-            assert!(
-                found.len() == 1 && found[0].contains(said),
-                "{initial:?} {join:?}: {found:?} instead of {said:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn bounds_of_the_store_are_more_than_nothing() {
-        let found = problems(|settings| {
-            settings.raft_kv_quota = ByteSize(0);
-            settings.raft_history_revisions = 0;
-            settings.raft_snapshot_entries = 0;
-        });
-        assert_eq!(found.len(), 3, "{found:?}");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Puts a master together.
 
+mod auth;
 mod doors;
 mod store;
 
@@ -15,12 +16,15 @@ use cache::net::{FramePeers, ViewRings};
 use cluster::{LEASE_TTL, Leader, Leadership, Reach, Registration, RingKeeper, RingPolicy, View};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
+use telemetry::audit::Audit;
 use telemetry::{Registry, new_registry};
 use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{Readiness, bind};
+use transport::server::{Listener, Readiness, bind};
 
 use crate::app::App;
+use crate::app::audit::Auditor;
+use crate::app::auth::ApiKeys;
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::collector::Collector;
@@ -51,12 +55,34 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     // A start that fails, or is given up, leaves nothing running.
     let unfinished = tasks.token().clone().drop_guard();
     let me = member(&settings, public_address, private_address)?;
-    let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
-    let doors = Doors::open(&settings, (public, private), &registry, &readiness, &tasks);
+    let encryption = settings.encryption().open(&registry)?;
+    encryption.follow(&tasks);
+    let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
+    let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+    let auditor = Arc::new(Auditor::new(
+        Audit::open(&settings.audit_log, &settings.node_id, &registry)?,
+        &settings.node_id,
+    ));
+    let identities = auth::identities(&settings)?;
+    auth::spawn_tokens(&tasks, &identities);
+    let front = http::Front::new(Arc::clone(&identities), settings.cluster_token.clone(), &registry);
+    let entrance = http::Entrance::new(front, &settings, Arc::clone(&auditor), &registry);
+    let public = Listener::new(public, encryption.for_everybody().filter(|_| settings.public_tls.is_on()));
+    let private = Listener::new(private, encryption.for_nodes());
+    let doors = Doors::open(
+        &settings,
+        (public, private),
+        Arc::new(entrance),
+        &registry,
+        &readiness,
+        &tasks,
+    );
 
-    let opened = store::open(&settings, &me.address, &peers, &doors, (&registry, &readiness), tasks.token()).await?;
+    let (reached, etcd) = ((me.address.as_str(), &peers), &encryption.etcd);
+    let opened = store::open(&settings, reached, etcd, &doors, (&registry, &readiness), tasks.token()).await?;
     let (cluster, raft, raft_routes) = (opened.cluster, opened.raft, opened.routes);
     let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(opened.engine, &registry));
+    auth::spawn_keys(&tasks, &identities, &store);
     let view = Arc::new(View::new(Arc::clone(&store), &registry));
     let leadership = Arc::new(Leadership::new(Arc::clone(&store), candidate(&me), LEASE_TTL, &registry));
     let blobs = blobs::open(&settings.blobs(), peers.clone(), Arc::clone(&view))?;
@@ -98,9 +124,12 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         reach: Arc::new(Reach::new(Arc::clone(&view), peers.clone(), None)),
         max_value_bytes: max_value_bytes(&settings),
         max_load_wait: settings.request_timeout.0.saturating_sub(AFTER_WAIT),
+        api_keys: ApiKeys::new(Arc::clone(&store), Arc::clone(identities.keyring())),
+        identities,
         cluster_token: settings.cluster_token.clone(),
         stop: tasks.token().clone(),
     });
+    spawn_audit(&tasks, &auditor, &view, &leadership);
 
     let control = control::server::router_until(Arc::clone(&store), tasks.token().clone());
     let routes = http::private(Arc::clone(&app), control, registry.clone(), readiness.clone());
@@ -126,7 +155,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         &registry,
     );
     spawn_collector(&tasks, collector, &leadership);
-    spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0);
+    spawn_cache(&tasks, &app, &leadership, settings.backup_interval.0, &auditor);
     spawn_background(&tasks, registration, Arc::clone(&view), leadership, keeper, app);
     let known = Arc::clone(&view);
     tasks.supervise("departed-peers", move |stop| {
@@ -147,6 +176,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         readiness,
         standing,
         raft,
+        auditor,
     })
 }
 
@@ -192,7 +222,15 @@ fn spawn_readiness(tasks: &Tasks, store: &Arc<dyn ControlStore>, app: &Arc<App>,
     });
 }
 
-fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_interval: Duration) {
+fn spawn_audit(tasks: &Tasks, auditor: &Arc<Auditor>, view: &Arc<View>, leadership: &Leadership) {
+    let (auditor, view, leading) = (Arc::clone(auditor), Arc::clone(view), leadership.subscribe());
+    tasks.supervise("audit", move |stop| {
+        let (auditor, view, leading) = (Arc::clone(&auditor), Arc::clone(&view), leading.clone());
+        async move { auditor.run(&view, leading, stop).await }
+    });
+}
+
+fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_interval: Duration, auditor: &Arc<Auditor>) {
     let reach = Arc::clone(&app.reach);
     tasks.supervise("reach", move |stop| {
         let reach = Arc::clone(&reach);
@@ -211,10 +249,10 @@ fn spawn_cache(tasks: &Tasks, app: &Arc<App>, leadership: &Leadership, backup_in
     });
     tasks.supervise("events", move |stop| Arc::clone(&events).run(stop));
     if !backup_interval.is_zero() {
-        let (backups, leading) = (app.backups.clone(), leadership.subscribe());
+        let (backups, leading, auditor) = (app.backups.clone(), leadership.subscribe(), Arc::clone(auditor));
         tasks.supervise("backups", move |stop| {
-            let (backups, leading) = (backups.clone(), leading.clone());
-            async move { backups.run(leading, backup_interval, stop).await }
+            let (backups, leading, auditor) = (backups.clone(), leading.clone(), Arc::clone(&auditor));
+            async move { backups.run(leading, backup_interval, &auditor, stop).await }
         });
     }
 }

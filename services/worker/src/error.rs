@@ -33,6 +33,9 @@ pub enum Error {
     /// No threads to compute on.
     #[error("cannot start the threads that queries run on")]
     Threads(#[source] io::Error),
+    /// Its certificate cannot be used.
+    #[error("TLS_CERT, TLS_KEY and TLS_CA (or ETCD_CERT, ETCD_KEY and ETCD_CA) cannot be used")]
+    Tls(#[from] tls::Error),
     /// The cluster does not admit this node.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),

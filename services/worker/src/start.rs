@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::NodeId;
 use api::member::{Member, Role};
-use cluster::{LEASE_TTL, Registration, View, find_control};
+use cluster::{Encryption, LEASE_TTL, Registration, View, find_control};
 use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use query::{DataDirs, Engine, EngineSettings, ShuffleDir};
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{BindError, HttpMetrics, Layers, Readiness, bind, serve};
+use transport::server::{BindError, ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
 
 use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
@@ -38,7 +38,7 @@ pub async fn start(settings: Settings) -> Result<Handle, Error> {
         .whereabouts()
         .map_err(|nowhere| Error::Settings(nowhere.to_string()))?;
     let node = Foundation::lay(&settings).await?;
-    let store = find_control(&whereabouts, &node.peers).await?;
+    let store = find_control(&whereabouts, &node.peers, &node.encryption.etcd).await?;
     node.build(&settings, store).await
 }
 
@@ -62,6 +62,7 @@ fn refuse(problems: &[String]) -> Result<(), Error> {
 /// What a node takes before it talks to anybody: a wrong port or directory is told at once.
 struct Foundation {
     registry: Registry,
+    encryption: Encryption,
     peers: PeerClient,
     listener: TcpListener,
     address: SocketAddr,
@@ -91,9 +92,12 @@ impl Foundation {
         let data_dirs = DataDirs::try_new(&settings.data_dirs.0).map_err(Error::DataDirs)?;
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
-        let peers = PeerClient::new(settings.cluster_token.expose(), PeerPolicy::default(), &registry);
+        let encryption = settings.encryption().open(&registry)?;
+        let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
         Ok(Self {
             registry,
+            encryption,
             peers,
             listener,
             address,
@@ -107,6 +111,7 @@ impl Foundation {
     async fn build(self, settings: &Settings, store: Arc<dyn ControlStore>) -> Result<Handle, Error> {
         let Self {
             registry,
+            encryption,
             peers,
             listener,
             address,
@@ -147,12 +152,9 @@ impl Foundation {
             metrics,
         });
         let routes = http::routes(Arc::clone(&worker), registry.clone(), readiness.clone());
-        let layers = Layers::new(
-            HttpMetrics::new(&registry),
-            REQUEST_TIMEOUT,
-            MAX_BODY_BYTES,
-            settings.max_in_flight,
-        );
+        let metrics = HttpMetrics::new(&registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
+        let layers = Layers::new(metrics, REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         let follow = Arc::clone(&view);
@@ -161,12 +163,13 @@ impl Foundation {
             async move { view.run(stop).await }
         });
         // Taken by the first start: a listener that panics is gone, and the node with it.
-        let listener = Mutex::new(Some(listener));
+        let listener = Mutex::new(Some(Listener::new(listener, encryption.for_nodes())));
+        encryption.follow(&tasks);
         tasks.supervise("listener", move |stop| {
-            let (listener, router) = (listener.lock().take(), router.clone());
+            let (listener, router, bounds) = (listener.lock().take(), router.clone(), bounds.clone());
             async move {
                 if let Some(listener) = listener {
-                    serve(listener, router, stop).await;
+                    serve_within(listener, router, bounds, stop).await;
                 }
             }
         });

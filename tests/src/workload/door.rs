@@ -47,7 +47,11 @@ impl Door {
     /// When no client can be made.
     #[must_use]
     pub fn at(address: &str) -> Self {
-        let client = Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
+        let client = Client::builder()
+            .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
         Self {
             base: format!("http://{address}"),
             client: client.expect("a client without TLS can be made"),

@@ -1,7 +1,6 @@
-//! Real etcd servers for tests: started on free ports, killed when dropped, on panic too.
+//! Real etcd servers for tests: on ports that stay theirs, killed when dropped, on panic too.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Port;
+
 /// Time for a server, or a cluster, to be able to serve.
 const READY: Duration = Duration::from_secs(30);
-/// Free ports may be taken by somebody else before etcd does.
-const ATTEMPTS: usize = 5;
 
 /// One etcd process.
 #[derive(Debug)]
@@ -25,10 +24,12 @@ pub struct EtcdServer {
     directory: TempDir,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ports {
-    client: u16,
-    peer: u16,
+    client: Port,
+    peer: Port,
+    /// Where it says how it is, in plain HTTP whatever clients speak.
+    health: Port,
 }
 
 impl EtcdServer {
@@ -37,24 +38,32 @@ impl EtcdServer {
     /// # Panics
     /// When etcd is not installed or does not come up.
     pub async fn start(flags: &[&str]) -> Self {
-        for attempt in 1..=ATTEMPTS {
-            let ports = Ports::free();
-            // A cluster of one needs no patience with its peers; a short election also shortens the least ttl to a second.
-            let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-            flags.extend(["--heartbeat-interval=50".to_owned(), "--election-timeout=500".to_owned()]);
-            let mut server = Self::spawn("etcd-1", ports, &ports.member("etcd-1"), flags);
-            match server.ready().await {
-                Ok(()) => return server,
-                Err(reason) => assert!(attempt < ATTEMPTS, "{reason}"),
-            }
-        }
-        unreachable!("the last attempt returns or panics")
+        Self::start_as("http", flags).await
+    }
+
+    /// The same, with clients that speak TLS: `--cert-file=…`, `--key-file=…` and the like are among the flags.
+    ///
+    /// # Panics
+    /// When etcd is not installed or does not come up.
+    pub async fn start_encrypted(flags: &[&str]) -> Self {
+        Self::start_as("https", flags).await
+    }
+
+    async fn start_as(scheme: &str, flags: &[&str]) -> Self {
+        let ports = Ports::reserve();
+        // A cluster of one needs no patience with its peers; a short election also shortens the least ttl to a second.
+        let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.extend(["--heartbeat-interval=50".to_owned(), "--election-timeout=500".to_owned()]);
+        let cluster = ports.member("etcd-1");
+        let mut server = Self::spawn(("etcd-1", scheme), ports, &cluster, flags);
+        server.must_be_ready().await;
+        server
     }
 
     /// `host:port` for clients.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("127.0.0.1:{}", self.ports.client)
+        self.ports.client.address()
     }
 
     /// Kills the process as a crash would; its data stay.
@@ -106,15 +115,16 @@ impl EtcdServer {
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal} failed");
     }
 
-    fn spawn(name: &str, ports: Ports, cluster: &str, flags: Vec<String>) -> Self {
+    fn spawn((name, scheme): (&str, &str), ports: Ports, cluster: &str, flags: Vec<String>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let client = format!("http://127.0.0.1:{}", ports.client);
-        let peer = format!("http://127.0.0.1:{}", ports.peer);
+        let client = format!("{scheme}://{}", ports.client.address());
+        let peer = format!("http://{}", ports.peer.address());
         let mut all = vec![
             format!("--name={name}"),
             format!("--data-dir={}", directory.path().join("data").display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
+            format!("--listen-metrics-urls=http://{}", ports.health.address()),
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--initial-cluster={cluster}"),
@@ -146,6 +156,12 @@ impl EtcdServer {
         self.directory.path().join("log")
     }
 
+    async fn must_be_ready(&mut self) {
+        if let Err(reason) = self.ready().await {
+            panic!("{reason}");
+        }
+    }
+
     /// Waits until it says that it is healthy, which takes a leader.
     async fn ready(&mut self) -> Result<(), String> {
         let give_up = Instant::now() + READY;
@@ -154,7 +170,7 @@ impl EtcdServer {
                 let log = std::fs::read_to_string(self.log()).unwrap_or_default();
                 return Err(format!("etcd ended with {status}:\n{log}"));
             }
-            if timeout(Duration::from_secs(1), is_healthy(self.ports.client)).await == Ok(true) {
+            if timeout(Duration::from_secs(1), is_healthy(self.ports.health.number())).await == Ok(true) {
                 return Ok(());
             }
             sleep(Duration::from_millis(25)).await;
@@ -183,26 +199,19 @@ impl EtcdCluster {
     /// # Panics
     /// When etcd is not installed or does not come up.
     pub async fn start(size: usize) -> Self {
-        for attempt in 1..=ATTEMPTS {
-            let ports: Vec<_> = (0..size).map(|_| Ports::free()).collect();
-            let names: Vec<_> = (1..=size).map(|i| format!("etcd-{i}")).collect();
-            let cluster: Vec<_> = names.iter().zip(&ports).map(|(name, ports)| ports.member(name)).collect();
-            let cluster = cluster.join(",");
-            let flags = || vec!["--heartbeat-interval=100".to_owned(), "--election-timeout=1000".to_owned()];
-            let members = names.iter().zip(&ports);
-            let mut members: Vec<_> = members
-                .map(|(name, ports)| EtcdServer::spawn(name, *ports, &cluster, flags()))
-                .collect();
-            let mut failure = None;
-            for member in &mut members {
-                failure = failure.or(member.ready().await.err());
-            }
-            match failure {
-                None => return Self { members },
-                Some(reason) => assert!(attempt < ATTEMPTS, "{reason}"),
-            }
+        let ports: Vec<_> = (0..size).map(|_| Ports::reserve()).collect();
+        let names: Vec<_> = (1..=size).map(|i| format!("etcd-{i}")).collect();
+        let cluster: Vec<_> = names.iter().zip(&ports).map(|(name, ports)| ports.member(name)).collect();
+        let cluster = cluster.join(",");
+        let flags = || vec!["--heartbeat-interval=100".to_owned(), "--election-timeout=1000".to_owned()];
+        let members = names.iter().zip(ports);
+        let mut members: Vec<_> = members
+            .map(|(name, ports)| EtcdServer::spawn((name, "http"), ports, &cluster, flags()))
+            .collect();
+        for member in &mut members {
+            member.must_be_ready().await;
         }
-        unreachable!("the last attempt returns or panics")
+        Self { members }
     }
 
     /// `host:port` of every member.
@@ -213,19 +222,16 @@ impl EtcdCluster {
 }
 
 impl Ports {
-    /// Two ports that nobody uses now.
-    fn free() -> Self {
-        let bind = || TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let (client, peer) = (bind(), bind());
-        let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    fn reserve() -> Self {
         Self {
-            client: port(&client),
-            peer: port(&peer),
+            client: Port::reserve(),
+            peer: Port::reserve(),
+            health: Port::reserve(),
         }
     }
 
-    fn member(self, name: &str) -> String {
-        format!("{name}=http://127.0.0.1:{}", self.peer)
+    fn member(&self, name: &str) -> String {
+        format!("{name}=http://{}", self.peer.address())
     }
 }
 

@@ -11,6 +11,7 @@
 pub mod concurrency;
 mod etcd_server;
 pub mod leases;
+mod port;
 pub mod reads;
 pub mod transactions;
 mod watcher;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use self::etcd_server::{EtcdCluster, EtcdServer};
+pub use self::port::Port;
 pub use self::watcher::Watcher;
 use crate::types::{Compare, Consistency, KeyValue, LeaseId, Op, Range, RangeResponse, Revision, Txn, TxnResponse};
 use crate::{ControlStore, Error};

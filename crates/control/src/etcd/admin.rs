@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, Error as EtcdError};
+use etcd_client::{Client, Error as EtcdError};
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::classify::classify;
+use super::EtcdOptions;
+use super::classify::{classify, is_stale_token};
+use super::endpoints::Endpoints;
 use crate::etcd_view::{EtcdMember, EtcdView};
-use crate::{Error, Result};
+use crate::{Error, EtcdAccess, Result};
 
 /// Longest wait for one member; one that is dead must not hold up what the others say.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks an etcd cluster how it is.
 pub struct EtcdAdmin {
-    members: Vec<(String, Client)>,
+    endpoints: Endpoints,
 }
 
 /// What one member says.
@@ -35,15 +37,15 @@ impl EtcdAdmin {
     ///
     /// # Errors
     /// [`Error::Invalid`] for endpoints that are none.
-    pub async fn connect(endpoints: &[String]) -> Result<Self> {
-        let connect = ConnectOptions::new().with_connect_timeout(PATIENCE / 2);
-        let mut members = Vec::with_capacity(endpoints.len());
-        for endpoint in endpoints {
-            let client = Client::connect([endpoint], Some(connect.clone())).await;
-            let client = client.map_err(|error| Error::Invalid(format!("{endpoint:?} is no etcd endpoint ({error})")))?;
-            members.push((endpoint.clone(), client));
-        }
-        Ok(Self { members })
+    pub async fn connect(endpoints: &[String], access: &EtcdAccess) -> Result<Self> {
+        let options = EtcdOptions {
+            connect_timeout: PATIENCE / 2,
+            access: access.clone(),
+            ..EtcdOptions::new(endpoints.to_vec())
+        };
+        Ok(Self {
+            endpoints: Endpoints::new(options).await?,
+        })
     }
 
     /// Members, and what those that answer say.
@@ -51,7 +53,7 @@ impl EtcdAdmin {
     /// # Errors
     /// [`Error::Unavailable`] when none answers.
     pub async fn view(&self) -> Result<EtcdView> {
-        let said: Vec<Answer<Said>> = join_all(self.members.iter().map(|(endpoint, client)| status(endpoint, client))).await;
+        let said: Vec<Answer<Said>> = join_all(self.numbered().map(|(member, endpoint)| self.status(member, endpoint))).await;
         let (mut view, mut silent) = (self.members().await?, Vec::new());
         for answer in said {
             match answer {
@@ -68,9 +70,11 @@ impl EtcdAdmin {
     /// Whoever answers first, in order.
     async fn members(&self) -> Result<EtcdView> {
         let mut silent = Vec::new();
-        for (endpoint, client) in &self.members {
-            let mut cluster = client.cluster_client();
-            match within(endpoint, cluster.member_list()).await {
+        for (member, endpoint) in self.numbered() {
+            match self
+                .within(member, endpoint, async |client| client.cluster_client().member_list().await)
+                .await
+            {
                 Ok(listed) => {
                     let cluster_id = listed.header().map_or(0, etcd_client::ResponseHeader::cluster_id);
                     let member = |member: &etcd_client::Member| EtcdMember {
@@ -90,6 +94,51 @@ impl EtcdAdmin {
             }
         }
         Err(Error::Unavailable(silent.join("; ")))
+    }
+
+    async fn status(&self, member: usize, endpoint: &str) -> Answer<Said> {
+        let asked = self.within(member, endpoint, async |client| client.maintenance_client().status().await);
+        let status = asked.await?;
+        let header = status.header();
+        let positive = |number: i64| u64::try_from(number).unwrap_or_default();
+        Ok(Said {
+            member: header.map_or(0, etcd_client::ResponseHeader::member_id),
+            leader: status.leader(),
+            term: status.raft_term(),
+            index: status.raft_index(),
+            applied: status.raft_applied_index(),
+            revision: header.map_or(0, |header| positive(header.revision())),
+            db_bytes: positive(status.db_size()),
+            db_quota: positive(status.db_size_quota()),
+        })
+    }
+
+    async fn within<T>(
+        &self,
+        member: usize,
+        endpoint: &str,
+        call: impl AsyncFnOnce(Client) -> std::result::Result<T, EtcdError>,
+    ) -> Answer<T> {
+        let answer = timeout(PATIENCE, async {
+            let client = self.endpoints.alone(member).await?;
+            call(client).await.map_err(|error| {
+                if is_stale_token(&error) {
+                    self.endpoints.forget(member);
+                }
+                classify(error)
+            })
+        });
+        let answer = answer
+            .await
+            .map_err(|_| format!("{endpoint} does not answer within {PATIENCE:?}"))?;
+        answer.map_err(|failure| match failure.error {
+            Error::Unavailable(reason) | Error::Timeout(reason) => format!("{endpoint}: {reason}"),
+            other => format!("{endpoint}: {other}"),
+        })
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (usize, &String)> {
+        self.endpoints.options.endpoints.iter().enumerate()
     }
 }
 
@@ -115,35 +164,9 @@ impl EtcdView {
 /// What a member answers, or why it does not.
 type Answer<T> = std::result::Result<T, String>;
 
-async fn status(endpoint: &str, client: &Client) -> Answer<Said> {
-    let mut maintenance = client.maintenance_client();
-    let status = within(endpoint, maintenance.status()).await?;
-    let header = status.header();
-    let positive = |number: i64| u64::try_from(number).unwrap_or_default();
-    Ok(Said {
-        member: header.map_or(0, etcd_client::ResponseHeader::member_id),
-        leader: status.leader(),
-        term: status.raft_term(),
-        index: status.raft_index(),
-        applied: status.raft_applied_index(),
-        revision: header.map_or(0, |header| positive(header.revision())),
-        db_bytes: positive(status.db_size()),
-        db_quota: positive(status.db_size_quota()),
-    })
-}
-
-async fn within<T>(endpoint: &str, call: impl Future<Output = std::result::Result<T, EtcdError>>) -> Answer<T> {
-    let answer = timeout(PATIENCE, call).await;
-    let answer = answer.map_err(|_| format!("{endpoint} does not answer within {PATIENCE:?}"))?;
-    answer.map_err(|error| match classify(error).error {
-        Error::Unavailable(reason) | Error::Timeout(reason) => format!("{endpoint}: {reason}"),
-        other => format!("{endpoint}: {other}"),
-    })
-}
-
 impl std::fmt::Debug for EtcdAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let endpoints: Vec<&String> = self.members.iter().map(|(endpoint, _)| endpoint).collect();
-        f.debug_struct("EtcdAdmin").field("endpoints", &endpoints).finish()
+        let endpoints = &self.endpoints.options.endpoints;
+        f.debug_struct("EtcdAdmin").field("endpoints", endpoints).finish()
     }
 }

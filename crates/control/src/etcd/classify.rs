@@ -11,6 +11,9 @@ use crate::failover::Failure;
 /// What `etcd-client` says when a keep-alive is answered with a ttl of zero.
 pub(super) const LEASE_NOT_FOUND: &str = "lease not found";
 
+/// What etcd says to a token that is older than its users and roles.
+const OLD_USERS: &str = "revision of auth store is old";
+
 /// Maps a failure. When in doubt the outcome is unknown: [`Error::Timeout`].
 pub(super) fn classify(error: EtcdError) -> Failure {
     let everywhere = matches!(&error, EtcdError::GRpcStatus(status) if refused_everywhere(status.code()));
@@ -18,6 +21,15 @@ pub(super) fn classify(error: EtcdError) -> Failure {
         error: meaning(error),
         everywhere,
     }
+}
+
+/// Whether a server refused a call because of the token that came with it: users or roles have changed since it was given, or the server
+/// has forgotten it. A new one will do.
+pub(super) fn is_stale_token(error: &EtcdError) -> bool {
+    let EtcdError::GRpcStatus(status) = error else {
+        return false;
+    };
+    status.code() == Code::Unauthenticated || status.message().ends_with(OLD_USERS)
 }
 
 fn meaning(error: EtcdError) -> Error {
@@ -35,6 +47,13 @@ fn status_error(status: &Status) -> Error {
     match status.code() {
         _ if never_sent(status) => Error::Unavailable(text),
         Code::NotFound if status.message().contains("lease not found") => Error::LeaseNotFound,
+        Code::InvalidArgument if status.message().ends_with(OLD_USERS) => Error::Unavailable(text),
+        Code::InvalidArgument if status.message().ends_with("user name is empty") => Error::Invalid(format!(
+            "{text}: etcd wants to know who asks; set ETCD_USER and ETCD_PASSWORD"
+        )),
+        Code::FailedPrecondition if status.message().ends_with("authentication is not enabled") => Error::Invalid(format!(
+            "{text}: etcd asks nobody who they are; unset ETCD_USER and ETCD_PASSWORD"
+        )),
         Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound => Error::Invalid(text),
         // The server's gRPC layer refuses what is larger than it would ever accept.
         Code::ResourceExhausted if status.message().contains("larger than max") => Error::Invalid(text),

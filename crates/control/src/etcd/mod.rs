@@ -25,15 +25,15 @@ use self::classify::LEASE_NOT_FOUND;
 use self::endpoints::Endpoints;
 use crate::failover::Repeat;
 use crate::types::{Consistency, KeyValue, Lease, LeaseId, Range, RangeResponse, Revision, Txn, TxnResponse};
-use crate::{ControlStore, Error, Result, Watch};
+use crate::{ControlStore, Error, EtcdAccess, Result, Watch};
 
 /// Largest answer read from a server: gRPC's own bound, because a listing has none of ours.
 const MAX_MESSAGE: usize = i32::MAX as usize;
 
 /// How to reach etcd.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EtcdOptions {
-    /// `host:port` or `http://host:port` of every member.
+    /// `host:port`, `http://host:port` or `https://host:port` of every member.
     pub endpoints: Vec<String>,
     /// Bound on opening a connection.
     pub connect_timeout: Duration,
@@ -43,6 +43,8 @@ pub struct EtcdOptions {
     pub keep_alive: Duration,
     /// How long a watch looks for a server before it ends with an error.
     pub watch_patience: Duration,
+    /// What the servers are shown.
+    pub access: EtcdAccess,
 }
 
 impl EtcdOptions {
@@ -55,6 +57,7 @@ impl EtcdOptions {
             request_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(2),
             watch_patience: Duration::from_secs(15),
+            access: EtcdAccess::default(),
         }
     }
 }

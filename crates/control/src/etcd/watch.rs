@@ -132,15 +132,13 @@ impl Watching {
                 .with_prefix()
                 .with_start_revision(convert::signed(self.next))
                 .with_fragment();
-            let mut watches = self
-                .endpoints
-                .client(member)
-                .watch_client()
-                .max_decoding_message_size(super::MAX_MESSAGE);
             let opening = async {
-                let mut stream = watches.watch(self.prefix.as_str(), Some(options)).await?;
+                let client = self.endpoints.client(member).await.map_err(|failure| failure.error)?;
+                let mut watches = client.watch_client().max_decoding_message_size(super::MAX_MESSAGE);
+                let opened = watches.watch(self.prefix.as_str(), Some(options)).await;
+                let mut stream = opened.map_err(|error| classify(error).error)?;
                 // The first answer says that the watch stands; only then nothing can be missed.
-                let answer = stream.message().await?;
+                let answer = stream.message().await.map_err(|error| classify(error).error)?;
                 let created = answer.filter(|answer| answer.created() && !answer.canceled());
                 let revision = |answer: WatchResponse| answer.header().map_or(0, |header| convert::unsigned(header.revision()));
                 Ok(created.map(|answer| (stream, revision(answer))))
@@ -167,8 +165,12 @@ impl Watching {
                     });
                     return Ok(());
                 }
-                Ok(Ok(None)) => Error::Unavailable("etcd did not take the watch".to_owned()),
-                Ok(Err(error)) => classify(error).error,
+                Ok(Ok(None)) => {
+                    // It says only here that it does not know a token any more.
+                    self.endpoints.forget(member);
+                    Error::Unavailable("etcd did not take the watch".to_owned())
+                }
+                Ok(Err(error)) => error,
                 Err(_) => Error::Unavailable("etcd did not answer to a new watch".to_owned()),
             };
             self.endpoints.failover.leave(member, &error);
@@ -183,10 +185,13 @@ impl Watching {
 
     /// Whether the history that a majority agrees on ends before what was seen here.
     async fn has_lost_data(&self, member: usize) -> bool {
-        let mut keys = self.endpoints.client(member).kv_client();
-        let look = keys.get(self.prefix.as_str(), Some(GetOptions::new().with_count_only()));
+        let look = async {
+            let mut keys = self.endpoints.client(member).await.ok()?.kv_client();
+            let options = GetOptions::new().with_count_only();
+            keys.get(self.prefix.as_str(), Some(options)).await.ok()
+        };
         match timeout(self.endpoints.failover.attempt(), look).await {
-            Ok(Ok(answer)) => {
+            Ok(Some(answer)) => {
                 let header = answer.header();
                 header.is_some_and(|header| convert::unsigned(header.revision()) < self.reached)
             }

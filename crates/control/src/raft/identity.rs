@@ -78,7 +78,7 @@ impl Identity {
         };
         if facts.name != name {
             return Err(Error::Invalid(format!(
-                "{} belongs to {}, this is {name} (NODE_ID)",
+                "RAFT_DIR {} belongs to {}, and this is {name} (NODE_ID): give each master its own directory, and the name it began with",
                 dir.display(),
                 facts.name
             )));

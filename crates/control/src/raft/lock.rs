@@ -29,7 +29,7 @@ impl DirLock {
                 file: Mutex::new(Some(file)),
             }),
             Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!(
-                "the directory {} is in use by another process",
+                "the directory {} is in use by another process: stop that one, or set another RAFT_DIR",
                 dir.display()
             ))),
             Err(TryLockError::Error(error)) => Err(unusable(error)),

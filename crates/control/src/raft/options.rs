@@ -41,7 +41,7 @@ pub struct RaftOptions {
     pub history_revisions: usize,
     /// Bytes of changes a watch can go back, whichever is less.
     pub history_bytes: u64,
-    /// Bytes that the keys under `kv/` may take.
+    /// Bytes that the keys of users may take, of all namespaces together.
     pub kv_quota_bytes: u64,
     /// Shortest ttl of a lease; shorter wishes are lifted to it.
     pub min_lease_ttl: Duration,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Command, Holding, Outcome, State, Stored, USER_PREFIX, charge, validate};
+use super::{Command, Holding, Outcome, State, Stored, charge, validate};
 use crate::error::Error;
 use crate::types::{Event, Lease, LeaseId, Op, OpResult, Txn, TxnResponse};
+use crate::user_keys::is_users;
 
 impl State {
     /// Applies one command. The reply is the same on every node.
@@ -148,7 +149,7 @@ impl State {
 
     fn account(&mut self, key: &str, value: &Bytes, added: bool) {
         let charged = charge(key, value);
-        let user = if key.starts_with(USER_PREFIX) { charged } else { 0 };
+        let user = if is_users(key) { charged } else { 0 };
         if added {
             self.bytes += charged;
             self.user_bytes += user;

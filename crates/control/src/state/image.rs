@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{History, Holding, State, Stored, USER_PREFIX, charge};
+use super::{History, Holding, State, Stored, charge};
 use crate::types::{LeaseId, Revision};
+use crate::user_keys::is_users;
 
 /// Bytes of keys and values that one part carries, about.
 const PART_BYTES: u64 = 256 * 1024;
@@ -102,7 +103,7 @@ impl State {
     fn absorb_key(&mut self, key: Arc<str>, stored: Stored) {
         let charged = charge(&key, &stored.value);
         self.bytes += charged;
-        if key.starts_with(USER_PREFIX) {
+        if is_users(&key) {
             self.user_bytes += charged;
         }
         if let Some(holding) = stored.lease.and_then(|lease| self.leases.get_mut(&lease)) {

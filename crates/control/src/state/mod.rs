@@ -36,9 +36,6 @@ pub(crate) const FIRST_REVISION: Revision = 1;
 /// Charged for each key beside its bytes: tree node, counters and lease binding.
 const KEY_OVERHEAD: u64 = 96;
 
-/// Where the user's own keys live; they have a quota, the system's have none.
-const USER_PREFIX: &str = "kv/";
-
 /// The replicated state.
 #[derive(Debug)]
 pub(crate) struct State {

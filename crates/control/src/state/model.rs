@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Command, FIRST_REVISION, KEY_OVERHEAD, Outcome, USER_PREFIX};
+use super::{Command, FIRST_REVISION, KEY_OVERHEAD, Outcome};
 use crate::error::Error;
 use crate::types::{Compare, KeyValue, Lease, LeaseId, Op, OpResult, Range, RangeResponse, Revision, Txn, TxnResponse};
 
@@ -159,7 +159,7 @@ impl Model {
     fn user_bytes(&self) -> u64 {
         self.keys
             .iter()
-            .filter(|kv| kv.key.starts_with(USER_PREFIX))
+            .filter(|kv| kv.key.starts_with("kv/") || kv.key.starts_with("kvns/"))
             .map(charge)
             .sum()
     }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{State, USER_PREFIX, charge};
+use super::{State, charge};
 use crate::error::Error;
 use crate::types::Op;
+use crate::user_keys::is_users;
 
 impl State {
     /// Refuses steps that would grow the user's keys beyond the quota. Steps that shrink them always pass, so that a
@@ -13,7 +14,7 @@ impl State {
         let (mut added, mut freed) = (0_u64, 0_u64);
         for op in branch {
             if let Op::Put { key, value, .. } = op
-                && key.starts_with(USER_PREFIX)
+                && is_users(key)
             {
                 added += charge(key, value);
                 freed += self.keys.get(key.as_str()).map_or(0, |old| charge(key, &old.value));
@@ -40,7 +41,7 @@ impl State {
                 Op::Put { .. } | Op::Get { .. } | Op::Range(_) => {}
             }
         }
-        let user_keys = gone.into_iter().filter(|key| key.starts_with(USER_PREFIX));
+        let user_keys = gone.into_iter().filter(|key| is_users(key));
         user_keys
             .map(|key| self.keys.get(key).map_or(0, |old| charge(key, &old.value)))
             .sum()

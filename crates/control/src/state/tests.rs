@@ -156,6 +156,10 @@ fn a_full_quota_refuses_the_users_keys_and_no_others() {
     state
         .apply(&user("kv/b", 500, 1000))
         .expect("room that was freed can be used");
+    assert!(
+        matches!(state.apply(&user("kvns/team/c", 500, 1000)), Err(Error::QuotaExceeded { .. })),
+        "the quota is of all namespaces together"
+    );
 }
 
 #[test]
@@ -170,11 +174,20 @@ fn a_read_sees_the_writes_before_it_in_its_transaction() {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    prop_oneof![Just("a"), Just("a/1"), Just("a/2"), Just("b"), Just("kv/a"), Just("kv/b")].prop_map(str::to_owned)
+    prop_oneof![
+        Just("a"),
+        Just("a/1"),
+        Just("a/2"),
+        Just("b"),
+        Just("kv/a"),
+        Just("kv/b"),
+        Just("kvns/n/a")
+    ]
+    .prop_map(str::to_owned)
 }
 
 fn prefix() -> impl Strategy<Value = String> {
-    prop_oneof![Just(""), Just("a"), Just("a/"), Just("kv/"), Just("x")].prop_map(str::to_owned)
+    prop_oneof![Just(""), Just("a"), Just("a/"), Just("kv/"), Just("kvns/"), Just("x")].prop_map(str::to_owned)
 }
 
 fn value() -> impl Strategy<Value = Bytes> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests themselves do")]
 
+mod access;
 mod faults;
 
 use std::sync::Arc;

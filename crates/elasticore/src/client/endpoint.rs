@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// `http://host:port`, with a path when the API lives under one, without a slash at the end.
+/// `http://host:port` or `https://host:port`, with a path when the API lives under one, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint(String);
 
@@ -15,22 +15,28 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let address = match text.split_once("://") {
-            Some(("http", address)) => address,
-            Some(("https", _)) => {
-                return Err(
-                    "this client speaks plain HTTP: give the http:// address of a proxy that speaks TLS for it".to_owned(),
-                );
+        let (scheme, address) = match text.split_once("://") {
+            Some((scheme @ ("http" | "https"), address)) => (scheme, address),
+            Some((scheme, _)) => {
+                return Err(format!(
+                    "{scheme}:// is not spoken here; write http://host:port or https://host:port"
+                ));
             }
-            Some((scheme, _)) => return Err(format!("{scheme}:// is not spoken here; write http://host:port")),
-            None => text,
+            None => ("http", text),
         };
-        let url = format!("http://{}", address.trim_end_matches('/'));
+        let url = format!("{scheme}://{}", address.trim_end_matches('/'));
         let parsed = reqwest::Url::parse(&url).map_err(|error| format!("{error}; write http://host:port"))?;
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err("an address has no ? or #; write http://host:port".to_owned());
         }
         Ok(Self(url))
+    }
+}
+
+impl Endpoint {
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https:")
     }
 }
 
@@ -49,11 +55,16 @@ mod tests {
         for text in ["127.0.0.1:8081", "http://127.0.0.1:8081/", " http://127.0.0.1:8081 "] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), "http://127.0.0.1:8081");
         }
+        let encrypted: Endpoint = "https://a:8443/".parse().unwrap();
+        assert_eq!(
+            (encrypted.to_string().as_str(), encrypted.is_encrypted()),
+            ("https://a:8443", true)
+        );
     }
 
     #[test]
     fn other_schemes_and_nonsense_are_refused() {
-        for text in ["", "http://", "https://a", "ftp://a", "http://a:b", "http://a/?x=1"] {
+        for text in ["", "http://", "https://", "ftp://a", "http://a:b", "http://a/?x=1"] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
     }

@@ -4,6 +4,7 @@
 //! connected to, or answered so. A write whose outcome is unknown is never sent twice.
 
 mod answer;
+mod credential;
 mod endpoint;
 mod error;
 mod request;
@@ -13,12 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::Answer;
+pub(crate) use credential::Credential;
 pub(crate) use endpoint::{DEFAULT as DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use error::Error;
 pub(crate) use request::{Request, Upload, segment};
+use reqwest::header::AUTHORIZATION;
+use tls::ClientConfig;
 use tokio::time::error::Elapsed;
 
 use crate::args::GlobalArgs;
+use crate::exit::UsageError;
 
 /// Longest wait for a connection to one address, so that the next is tried in good time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    credential: Option<Credential>,
+    /// For clients of other patience.
+    backend: ClientConfig,
     endpoints: Vec<Endpoint>,
     timeout: Duration,
     verbose: bool,
@@ -40,23 +48,43 @@ impl Client {
     /// # Errors
     /// When the HTTP library cannot be set up.
     pub(crate) fn new(global: &GlobalArgs) -> anyhow::Result<Self> {
-        Self::of(global.endpoints.clone(), global.timeout.0, global.verbose > 0)
+        let (credential, backend) = (global.api_key.clone(), backend(global)?);
+        Self::with(
+            global.endpoints.clone(),
+            (credential, backend),
+            global.timeout.0,
+            global.verbose > 0,
+        )
     }
 
-    /// A client of these addresses.
+    /// A client of these addresses, which are plain.
     ///
     /// # Errors
     /// When the HTTP library cannot be set up.
-    pub(crate) fn of(endpoints: Vec<Endpoint>, timeout: Duration, verbose: bool) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+    #[cfg(feature = "up")]
+    pub(crate) fn of(
+        endpoints: Vec<Endpoint>,
+        credential: Option<Credential>,
+        timeout: Duration,
+        verbose: bool,
+    ) -> anyhow::Result<Self> {
+        let backend = tls::backend_of_plain_clients();
+        Self::with(endpoints, (credential, backend), timeout, verbose)
+    }
+
+    fn with(
+        endpoints: Vec<Endpoint>,
+        (credential, backend): (Option<Credential>, ClientConfig),
+        timeout: Duration,
+        verbose: bool,
+    ) -> anyhow::Result<Self> {
+        let http = builder(credential.as_ref(), &backend, timeout)
             .read_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()?;
         Ok(Self {
             http,
+            credential,
+            backend,
             endpoints,
             timeout,
             verbose,
@@ -127,12 +155,7 @@ impl Client {
         let Some(upload) = request.upload() else {
             return tokio::time::timeout(self.timeout, request.build(&self.http, url).send()).await;
         };
-        let patient = reqwest::Client::builder()
-            .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
+        let patient = builder(self.credential.as_ref(), &self.backend, self.timeout).build();
         let mut sending = match patient {
             Ok(http) => Box::pin(request.build(&http, url).send()),
             Err(error) => return Ok(Err(error)),
@@ -150,5 +173,31 @@ impl Client {
         if self.verbose {
             eprintln!("{}", text());
         }
+    }
+}
+
+/// What all requests have in common.
+fn builder(credential: Option<&Credential>, backend: &ClientConfig, timeout: Duration) -> reqwest::ClientBuilder {
+    let headers = credential.and_then(Credential::header);
+    reqwest::Client::builder()
+        .user_agent(concat!("elasticore/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers.into_iter().map(|value| (AUTHORIZATION, value)).collect())
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tls_backend_preconfigured(backend.clone())
+}
+
+/// Whom the client believes over TLS, and what it shows.
+fn backend(global: &GlobalArgs) -> anyhow::Result<ClientConfig> {
+    let own = global.cert.as_deref().zip(global.cert_key.as_deref());
+    match &global.cacert {
+        Some(authorities) => {
+            tls::client_of(authorities, own).map_err(|error| UsageError(crate::output::one_line(&error.into())).into())
+        }
+        None if own.is_some() => Err(UsageError("--cert wants --cacert FILE too (ELASTICORE_CACERT)".to_owned()).into()),
+        // As the machine does.
+        None if global.endpoints.iter().any(Endpoint::is_encrypted) => Ok(tls::client_of_public_servers()),
+        None => Ok(tls::backend_of_plain_clients()),
     }
 }

@@ -170,11 +170,12 @@ fn judge(error: Error, request: &Request) -> Miss {
 /// Where a redirect leads: the address to be asked, and the whole URL.
 fn resolve(from: &str, target: &str) -> Option<(Endpoint, String)> {
     let url = reqwest::Url::parse(from).ok()?.join(target).ok()?;
-    if url.scheme() != "http" {
+    // Never from an encrypted connection to a plain one.
+    if url.scheme() != reqwest::Url::parse(from).ok()?.scheme() {
         return None;
     }
     let port = url.port_or_known_default()?;
-    let endpoint = format!("http://{}:{port}", url.host_str()?).parse().ok()?;
+    let endpoint = format!("{}://{}:{port}", url.scheme(), url.host_str()?).parse().ok()?;
     Some((endpoint, url.to_string()))
 }
 
@@ -202,5 +203,7 @@ mod tests {
             assert_eq!((there.to_string().as_str(), whole.as_str()), (endpoint, url));
         }
         assert!(resolve(from, "https://b:2/").is_none());
+        assert!(resolve("https://a:1/", "http://b:2/").is_none());
+        assert_eq!(resolve("https://a:1/", "/x").unwrap().0.to_string(), "https://a:1");
     }
 }

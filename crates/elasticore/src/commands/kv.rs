@@ -33,11 +33,21 @@ pub(crate) enum KvCommand {
     List(ListArgs),
 }
 
+/// Whose keys.
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    /// Namespace of the keys.
+    #[arg(long = "namespace", visible_alias = "ns", value_name = "NAME")]
+    namespace: Option<String>,
+}
+
 /// Arguments of `kv get`.
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// The key, 1 to 1024 bytes.
     key: String,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Write to a file instead.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     file: Option<PathBuf>,
@@ -59,6 +69,8 @@ pub(crate) struct SetArgs {
     ttl: Option<String>,
     #[command(flatten)]
     condition: ConditionArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 /// What must hold for a write; exit code 4 when it does not.
@@ -77,6 +89,8 @@ struct ConditionArgs {
 pub(crate) struct DeleteArgs {
     /// The key.
     key: String,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Only when the key was last written at this revision.
     #[arg(long, value_name = "N")]
     if_revision: Option<u64>,
@@ -88,6 +102,8 @@ pub(crate) struct ListArgs {
     /// Only keys that begin with this.
     #[arg(long, default_value = "")]
     prefix: String,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// At most so many; with `--output json`, the size of the one page shown (up to 1000).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -125,8 +141,11 @@ pub(crate) async fn run(command: KvCommand, client: &Client, output: &mut Output
     }
 }
 
-async fn get(GetArgs { key, file, stale }: GetArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    let request = Request::get(path(&key)?).query("consistency", stale.then_some("stale"));
+async fn get(arguments: GetArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let GetArgs { key, place, file, stale } = arguments;
+    let request = Request::get(path(&key)?)
+        .query("ns", place.namespace)
+        .query("consistency", stale.then_some("stale"));
     let answer = client.send(&request).await?;
     if output.is_json() {
         let revision = answer.etag().unwrap_or_default();
@@ -152,8 +171,10 @@ async fn set(arguments: SetArgs, client: &Client, output: &mut Output) -> anyhow
         value,
         ttl,
         condition,
+        place,
     } = arguments;
     let request = Request::put(path(&key)?)
+        .query("ns", place.namespace)
         .query("ttl", ttl)
         .header("if-none-match", condition.if_absent.then_some("*"))
         .header("if-match", condition.if_revision.map(tag))
@@ -162,8 +183,11 @@ async fn set(arguments: SetArgs, client: &Client, output: &mut Output) -> anyhow
     written("stored", &key, &answer, output)
 }
 
-async fn delete(DeleteArgs { key, if_revision }: DeleteArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
-    let request = Request::delete(path(&key)?).header("if-match", if_revision.map(tag));
+async fn delete(arguments: DeleteArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
+    let DeleteArgs { key, place, if_revision } = arguments;
+    let request = Request::delete(path(&key)?)
+        .query("ns", place.namespace)
+        .header("if-match", if_revision.map(tag));
     let answer = client.send(&request).await?;
     written("deleted", &key, &answer, output)
 }
@@ -185,12 +209,14 @@ fn written(did: &str, key: &str, answer: &Answer, output: &mut Output) -> anyhow
 async fn list(arguments: ListArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
     let ListArgs {
         prefix,
+        place,
         limit,
         after,
         stale,
     } = arguments;
     let page = |after: Option<&str>, size: usize| {
         Request::get("/kv")
+            .query("ns", place.namespace.as_ref())
             .query("prefix", Some(&prefix))
             .query("limit", Some(size))
             .query("after", after)

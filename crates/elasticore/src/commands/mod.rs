@@ -1,7 +1,9 @@
 //! One file per command: its arguments, and what it does.
 
+mod auth;
 mod backup;
 mod cache;
+mod certs;
 mod cluster;
 mod completions;
 mod datasets;
@@ -12,8 +14,10 @@ mod ring;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use auth::AuthCommand;
 pub(crate) use backup::{BackupCommand, RestoreArgs};
 pub(crate) use cache::CacheCommand;
+pub(crate) use certs::CertsCommand;
 pub(crate) use cluster::ClusterCommand;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use datasets::DatasetsCommand;
@@ -29,11 +33,15 @@ use crate::output::Output;
 
 /// Runs a command other than `up`.
 pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Output) -> anyhow::Result<Exit> {
+    if let Command::Certs(command) = command {
+        return certs::run(command, output);
+    }
     let client = Client::new(global)?;
     match command {
         Command::Cache(command) => cache::run(command, &client, output).await,
         Command::Kv(command) => kv::run(command, &client, output).await,
         Command::Jobs(command) => jobs::run(command, &client, output).await,
+        Command::Auth(command) => auth::run(command, &client, output).await,
         Command::Cluster(command) => cluster::run(command, &client, output).await,
         Command::Datasets(command) => datasets::run(command, &client, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, &client, output).await,
@@ -42,6 +50,7 @@ pub(crate) async fn run(command: Command, global: &GlobalArgs, output: &mut Outp
         Command::Ring(arguments) => ring::run(arguments, &client, output).await,
         Command::Completions(arguments) => completions::run(&arguments, output),
         Command::Version => version(output),
+        Command::Certs(_) => unreachable!("it needs no client"),
         #[cfg(feature = "up")]
         Command::Up(_) => unreachable!("it has a runtime of its own and is started beside this function"),
     }

@@ -16,7 +16,7 @@ pub(crate) struct RingArgs {
     #[arg(long)]
     key: Option<String>,
     /// Namespace of the key.
-    #[arg(long, value_name = "NAME", requires = "key")]
+    #[arg(long, visible_alias = "ns", value_name = "NAME", requires = "key")]
     namespace: Option<String>,
 }
 

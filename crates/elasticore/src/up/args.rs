@@ -37,6 +37,9 @@ pub struct UpArgs {
     /// How many workers.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub workers: u16,
+    /// Callers have to be known: by this key, which may do everything, or by API keys made with it. Better in the variable.
+    #[arg(long, env = "ELASTICORE_ROOT_KEY", hide_env_values = true, value_name = "KEY")]
+    pub root_key: Option<String>,
 }
 
 impl UpArgs {
@@ -68,6 +71,11 @@ impl UpArgs {
             .filter(|port| *port != 0)
             .map(|port| SocketAddr::new(self.bind, port))
             .collect()
+    }
+
+    /// The root key; none when it is empty.
+    pub(super) fn root_key(&self) -> Option<&str> {
+        self.root_key.as_deref().filter(|key| !key.is_empty())
     }
 
     /// The host under which nodes and clients on this machine reach the listeners.

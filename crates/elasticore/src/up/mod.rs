@@ -14,7 +14,7 @@ mod stack;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use telemetry::LogFormat;
 
@@ -25,6 +25,15 @@ use crate::exit::Exit;
 use banner::Banner;
 use data::DataDir;
 use stack::Stack;
+
+/// Shortest root key, as masters take it.
+const MIN_ROOT_KEY: usize = 32;
+
+/// What is said when callers have to be known.
+const KNOWN: &str = "
+Callers have to be known: export ELASTICORE_API_KEY with the root key, or one of `elasticore auth create`; curl wants
+-H \"Authorization: Bearer $ELASTICORE_API_KEY\".
+";
 
 /// Starts everything, says where it is, and waits for a signal.
 pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
@@ -60,6 +69,9 @@ pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Resul
 }
 
 async fn start(arguments: &UpArgs, progress: &Spinner) -> anyhow::Result<(DataDir, Stack)> {
+    if arguments.root_key().is_some_and(|key| key.len() < MIN_ROOT_KEY) {
+        bail!("the root key has fewer than {MIN_ROOT_KEY} characters: make one with `elasticore auth generate`");
+    }
     let data = DataDir::open(&arguments.data)?;
     let readable = data.readable(&arguments.data_dirs)?;
     ports::check(&arguments.fixed_addresses())?;
@@ -81,6 +93,7 @@ async fn serve(
         progress.clear();
         let banner = Banner::new(stack, &nodes, data)?;
         match global.output {
+            OutputFormat::Text if arguments.root_key().is_some() => print(&format!("{}{KNOWN}", banner.text())),
             OutputFormat::Text => print(&banner.text()),
             OutputFormat::Json => print(&format!("{}\n", banner.json())),
         }

@@ -30,6 +30,11 @@ impl Shared<'_> {
             cluster_token: self.token.clone(),
             control_store: master::ControlEngine::Raft,
             raft_dir: self.data.join("control"),
+            auth: match self.arguments.root_key() {
+                Some(_) => master::Auth::On,
+                None => master::Auth::Off,
+            },
+            elasticore_root_key: Secret::new(self.arguments.root_key().unwrap_or_default()),
             ..master::Settings::default()
         }
     }

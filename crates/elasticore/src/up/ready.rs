@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn wait(stack: &Stack, arguments: &UpArgs, missing: impl Fn(&str)) -> anyhow::Result<Nodes> {
     let client = Client::of(
         vec![stack.public().parse().map_err(anyhow::Error::msg)?],
+        arguments.root_key().map(str::parse).transpose().map_err(anyhow::Error::msg)?,
         Duration::from_secs(5),
         false,
     )?;

@@ -38,9 +38,9 @@ async fn list_follows_pages_and_is_plain_when_piped() {
 #[tokio::test]
 async fn list_stops_at_its_limit() {
     let fake = Fake::new(pages).await;
-    let ended = run(&fake.endpoint, &["kv", "list", "--limit", "2"]).await;
+    let ended = run(&fake.endpoint, &["kv", "list", "--limit", "2", "--ns", "n"]).await;
     assert_eq!(ended.text().lines().count(), 3);
-    assert_eq!(fake.only().line(), "GET /kv?prefix=&limit=2");
+    assert_eq!(fake.only().line(), "GET /kv?ns=n&prefix=&limit=2");
 }
 
 #[tokio::test]
@@ -75,6 +75,8 @@ async fn get_reads_raw_or_with_its_revision() {
     let fake = Fake::always(Reply::new(200, "value").header("etag", "\"17\"")).await;
     assert_eq!(run(&fake.endpoint, &["kv", "get", "a/b", "--stale"]).await.stdout, b"value");
     assert_eq!(fake.only().line(), "GET /kv/a%2Fb?consistency=stale");
+    let named = run(&fake.endpoint, &["kv", "get", "k", "--ns", "a&b"]).await;
+    assert_eq!((named.code, fake.asked()[1].line().as_str()), (0, "GET /kv/k?ns=a%26b"));
     let json = run(&fake.endpoint, &["kv", "get", "k", "--output", "json"]).await;
     assert_eq!(json.text(), "{\"key\":\"k\",\"value\":\"value\",\"revision\":17}\n");
 }
@@ -96,6 +98,8 @@ async fn set_compares_revisions() {
     let absent = run(&fake.endpoint, &["kv", "set", "k", "v", "--if-absent", "--output", "json"]).await;
     assert_eq!(absent.text(), "{\"key\":\"k\",\"revision\":18}\n");
     assert_eq!(fake.asked()[1].header("if-none-match"), Some("*"));
+    run(&fake.endpoint, &["kv", "set", "k", "v", "--ns", "n", "--ttl", "5"]).await;
+    assert_eq!(fake.asked()[2].line(), "PUT /kv/k?ns=n&ttl=5");
 }
 
 #[tokio::test]
@@ -104,6 +108,8 @@ async fn delete_compares_revisions_and_tells_when_there_was_nothing() {
     let ended = run(&fake.endpoint, &["kv", "delete", "k", "--if-revision", "5"]).await;
     assert_eq!((ended.code, ended.text()), (0, "deleted k\n"));
     assert_eq!(fake.only().header("if-match"), Some("\"5\""));
+    run(&fake.endpoint, &["kv", "delete", "k", "--namespace", "n"]).await;
+    assert_eq!(fake.asked()[1].line(), "DELETE /kv/k?ns=n");
     let fake = Fake::always(Reply::problem(404, "not_found", "there is no such key")).await;
     assert_eq!(run(&fake.endpoint, &["kv", "delete", "k"]).await.code, 3);
 }

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod auth;
 mod backup;
 mod cache;
+mod certs;
 mod cluster;
 mod datasets;
 mod fake;

@@ -24,9 +24,19 @@ struct Up {
 impl Up {
     /// Starts one on free ports, in the directory of the workspace, where the sample tables are.
     async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same, with these variables.
+    async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let arguments = ["up", "--port", "0", "--output", "json", "--data", data.to_str().unwrap()];
-        let mut child = command("http://unused:1", &arguments).current_dir(workspace).spawn().unwrap();
+        let mut command = command("http://unused:1", &arguments);
+        let mut child = command
+            .envs(variables.iter().copied())
+            .current_dir(workspace)
+            .spawn()
+            .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
@@ -123,6 +133,48 @@ async fn commands_it_prints_work_and_what_was_stored_is_there_after_a_restart() 
         );
     }
     assert_eq!(up.stop("-INT").await.code, 0);
+}
+
+#[tokio::test]
+async fn with_a_root_key_callers_have_to_be_known() {
+    let (data, root) = (tempfile::tempdir().unwrap(), "a-root-key-of-more-than-thirty-two-letters");
+    let up = Up::start_with(data.path(), &[("ELASTICORE_ROOT_KEY", root)]).await;
+    let unknown = run(up.endpoint(), &["nodes"]).await;
+    assert!(unknown.code == 1 && unknown.stderr.contains("who asks"), "{}", unknown.stderr);
+    let grant = "writer:team-*:cache,kv";
+    let made = run(up.endpoint(), &["--api-key", root, "auth", "create", "ci", "--grant", grant]).await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let key = made.text().trim();
+    let me = run(up.endpoint(), &["--api-key", key, "auth", "whoami", "--output", "json"]).await;
+    assert!(me.text().contains(grant), "{}{}", me.text(), me.stderr);
+    for (namespace, code) in [("team-a", 0), ("other", 1)] {
+        let arguments = ["--api-key", key, "kv", "set", "k", "v", "--namespace", namespace];
+        let ended = run(up.endpoint(), &arguments).await;
+        assert_eq!(ended.code, code, "{namespace}: {}", ended.stderr);
+    }
+    let read = run(up.endpoint(), &["--api-key", key, "kv", "get", "k", "--namespace", "team-a"]).await;
+    assert_eq!(read.text(), "v", "{}", read.stderr);
+    let nodes = run(up.endpoint(), &["--api-key", key, "nodes"]).await;
+    assert!(
+        nodes.code == 1 && nodes.stderr.contains("reader:*:cluster"),
+        "{}",
+        nodes.stderr
+    );
+    assert_eq!(up.stop("-TERM").await.code, 0);
+    let weak = run(
+        "http://unused:1",
+        &[
+            "up",
+            "--port",
+            "0",
+            "--root-key",
+            "short",
+            "--data",
+            data.path().to_str().unwrap(),
+        ],
+    )
+    .await;
+    assert_one_line(&weak, "fewer than 32 characters");
 }
 
 #[tokio::test]

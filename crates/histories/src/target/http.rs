@@ -39,6 +39,7 @@ impl HttpTarget {
         // what ordinary clients do. Writes it never repeats once a byte was sent.
         let client = Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(tls::backend_of_plain_clients())
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none());
         Self {

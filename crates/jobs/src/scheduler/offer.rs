@@ -190,6 +190,7 @@ impl Scheduler {
                     tables: tables.into_iter().map(|(name, spec)| (name, spec.into())).collect(),
                     target_partitions: target_partitions.saturating_mul(factor),
                     now_ms: run.record.submitted_at_ms,
+                    namespace: run.record.namespace.clone(),
                 };
                 (ready_since, false, assignment)
             }

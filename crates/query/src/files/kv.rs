@@ -40,17 +40,17 @@ pub struct KvSnapshot {
 /// Gets at the keys of `/kv`.
 #[async_trait]
 pub trait KvSource: Send + Sync + Debug {
-    /// The keys under a prefix at one revision, and whether `max_bytes` of keys and values cut them short.
+    /// The keys of a namespace under a prefix at one revision, and whether `max_bytes` of keys and values cut them short.
     ///
     /// # Errors
     /// What went wrong, for people.
-    async fn read(&self, prefix: &str, max_bytes: usize) -> Result<KvSnapshot, String>;
+    async fn read(&self, namespace: &str, prefix: &str, max_bytes: usize) -> Result<KvSnapshot, String>;
 }
 
 /// The table of a prefix.
-pub(super) async fn table(source: Option<&Arc<dyn KvSource>>, prefix: &str) -> Result<MemTable, Error> {
+pub(super) async fn table(source: Option<&Arc<dyn KvSource>>, namespace: &str, prefix: &str) -> Result<MemTable, Error> {
     let source = source.ok_or_else(|| Error::Invalid("kv: tables are not to be had here".to_owned()))?;
-    let read = source.read(prefix, MAX_BYTES).await;
+    let read = source.read(namespace, prefix, MAX_BYTES).await;
     let found = read.map_err(|error| Error::Internal(format!("the keys under {prefix:?} cannot be read: {error}")))?;
     if found.more {
         return Err(Error::TooLarge(format!(

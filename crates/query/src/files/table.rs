@@ -36,12 +36,18 @@ use crate::session::{BATCH_ROWS, MIN_SPLIT_BYTES};
 const LOOKS: usize = 8;
 
 /// Registers every table under its own name, and under that name in lower case (which is what SQL makes of unquoted names).
-pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, PlanTable>, sources: &Sources) -> Result<(), Error> {
+/// `kv:` tables are of the namespace's keys.
+pub(crate) async fn register(
+    ctx: &SessionContext,
+    namespace: &str,
+    tables: &BTreeMap<String, PlanTable>,
+    sources: &Sources,
+) -> Result<(), Error> {
     for (name, table) in tables {
         if name.is_empty() || name.len() > 256 {
             return Err(Error::Invalid("a table's name must have 1 to 256 bytes".to_owned()));
         }
-        let opened = open(ctx, table, sources).await;
+        let opened = open(ctx, namespace, table, sources).await;
         let table = opened.map_err(|error| in_table(name, error))?;
         let lower = name.to_lowercase();
         let names = if tables.contains_key(&lower) {
@@ -57,14 +63,19 @@ pub(crate) async fn register(ctx: &SessionContext, tables: &BTreeMap<String, Pla
     Ok(())
 }
 
-async fn open(ctx: &SessionContext, table: &PlanTable, sources: &Sources) -> Result<Arc<dyn TableProvider>, Error> {
+async fn open(
+    ctx: &SessionContext,
+    namespace: &str,
+    table: &PlanTable,
+    sources: &Sources,
+) -> Result<Arc<dyn TableProvider>, Error> {
     let spec = &table.spec;
     let place = Place::of(spec)?;
     if let Place::Kv(prefix) = &place {
         if spec.format.is_some() || spec.options != TableOptions::default() {
             return Err(Error::Invalid("kv: tables have no `format` and no `options`".to_owned()));
         }
-        return Ok(Arc::new(kv::table(sources.kv.as_ref(), prefix).await?));
+        return Ok(Arc::new(kv::table(sources.kv.as_ref(), namespace, prefix).await?));
     }
     let (url, kind, entries) = find(ctx, &place, table, sources).await?;
     let shown = spec.uri.clone().or_else(|| spec.dataset.clone()).unwrap_or_default();

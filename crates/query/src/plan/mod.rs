@@ -51,6 +51,8 @@ pub(crate) struct Query {
     pub(crate) tables: BTreeMap<String, PlanTable>,
     /// What `now()` is.
     pub(crate) now_ms: u64,
+    /// Whose keys `kv:` tables read.
+    pub(crate) namespace: String,
 }
 
 /// Turns a query into stages.
@@ -113,7 +115,7 @@ async fn analyse(
     query: &Query,
     sources: &Sources,
 ) -> Result<(SessionState, LogicalPlan), Error> {
-    files::register(ctx, &query.tables, sources).await?;
+    files::register(ctx, &query.namespace, &query.tables, sources).await?;
     let mut state = ctx.state();
     // The engine puts this into the plan wherever the query asks for the time: all tasks, and all attempts, see the same.
     state.execution_props_mut().query_execution_start_time = Some((UNIX_EPOCH + Duration::from_millis(query.now_ms)).into());

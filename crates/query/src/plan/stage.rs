@@ -38,6 +38,9 @@ struct SqlPayload {
     sql: String,
     tables: BTreeMap<String, PlanTable>,
     now_ms: u64,
+    /// Absent in plans of versions that knew one namespace of keys.
+    #[serde(default)]
+    namespace: String,
 }
 
 impl StagePlan {
@@ -62,6 +65,7 @@ impl StagePlan {
                     sql: query.sql.clone(),
                     tables: query.tables.clone(),
                     now_ms: query.now_ms,
+                    namespace: query.namespace.clone(),
                 };
                 (
                     KIND_SQL,
@@ -100,8 +104,13 @@ impl StagePlan {
         match kind {
             KIND_PHYSICAL => Ok(Self::Physical(bytes.slice(HEADER..))),
             KIND_SQL => {
-                let SqlPayload { sql, tables, now_ms } = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-                Ok(Self::Sql(Query { sql, tables, now_ms }))
+                let payload: SqlPayload = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+                Ok(Self::Sql(Query {
+                    sql: payload.sql,
+                    tables: payload.tables,
+                    now_ms: payload.now_ms,
+                    namespace: payload.namespace,
+                }))
             }
             _ => Err(format!("the stage's plan is of the unknown kind {kind}")),
         }
@@ -127,10 +136,19 @@ mod tests {
         StagePlan::Sql(Query {
             sql: "SELECT 1".to_owned(),
             tables: BTreeMap::new(),
-            now_ms: 0,
+            now_ms: 7,
+            namespace: "team".to_owned(),
         })
         .encode()
         .unwrap()
+    }
+
+    #[test]
+    fn query_that_is_planned_where_it_runs_keeps_its_namespace() {
+        let StagePlan::Sql(query) = StagePlan::decode(&sql_plan()).unwrap() else {
+            panic!("it is SQL")
+        };
+        assert_eq!((query.now_ms, query.namespace.as_str()), (7, "team"));
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::{
 
 /// What `now()` is: 2024-05-06 07:08:09 UTC.
 const NOW_MS: u64 = 1_714_979_289_000;
+/// Whose jobs are planned.
+pub(super) const NAMESPACE: &str = "team";
 
 /// An engine, tables and a place for files.
 pub(super) struct Cluster {
@@ -74,6 +76,7 @@ impl Cluster {
             tables: tables.chain(self.planned.clone()).collect(),
             target_partitions,
             now_ms: NOW_MS,
+            namespace: NAMESPACE.to_owned(),
         }
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::object_store::memory::InMemory;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
 
-use super::cluster::{Cluster, rows, sorted_rows};
+use super::cluster::{Cluster, NAMESPACE, rows, sorted_rows};
 use crate::{DataDirs, Engine, EngineSettings, Error, Failure, KvRow, KvSnapshot, KvSource};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,8 @@ struct Keys(u32);
 
 #[async_trait]
 impl KvSource for Keys {
-    async fn read(&self, prefix: &str, _max_bytes: usize) -> Result<KvSnapshot, String> {
+    async fn read(&self, namespace: &str, prefix: &str, _max_bytes: usize) -> Result<KvSnapshot, String> {
+        assert_eq!(namespace, NAMESPACE);
         let row = |n: u32| KvRow {
             key: format!("{prefix}{n}"),
             value: if n == 1 { vec![0xff].into() } else { n.to_string().into() },

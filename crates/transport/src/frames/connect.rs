@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::PROTOCOL;
 use super::link::Link;
+use crate::connection::Connection;
 use crate::peer::{PeerClient, PeerError};
 
 /// Longest body of a refusal that is looked at.
@@ -46,13 +47,22 @@ enum Refusal {
 
 impl<E: std::error::Error> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self::Failed(error.to_string())
+        // The innermost cause is the one that helps.
+        let innermost = std::iter::successors(error.source(), |cause| cause.source()).last();
+        Self::Failed(innermost.map_or_else(|| error.to_string(), ToString::to_string))
     }
 }
 
 async fn open(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, Refusal> {
     let stream = TcpStream::connect(peer).await?;
     stream.set_nodelay(true)?;
+    let stream = match peers.inner.identity() {
+        None => Connection::Plain(stream),
+        Some(identity) => {
+            let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+            Connection::Encrypted(Box::new(identity.connect(host, stream).await?.into()))
+        }
+    };
     let (mut http, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends with this function, however that ends.
     let mut exchange = JoinSet::new();
@@ -67,7 +77,7 @@ async fn open(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, Refusa
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(understand(response).await);
     }
-    let parts = hyper::upgrade::on(response).await?.downcast::<TokioIo<TcpStream>>();
+    let parts = hyper::upgrade::on(response).await?.downcast::<TokioIo<Connection>>();
     let parts = parts.map_err(|_| Refusal::Failed("the connection is of another type than was opened".to_owned()))?;
     Ok(Link::new(parts.io.into_inner(), parts.read_buf))
 }

@@ -10,8 +10,6 @@ use api::Problem;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -19,6 +17,7 @@ use super::outbox::Outbox;
 use super::wire::{Arrived, Frame, Incoming, status};
 use super::{Call, MAX_CALLS};
 use crate::RequestId;
+use crate::connection::{Connection, Reader, Writer};
 
 /// Calls in a row that run into their deadlines, nothing at all being heard meanwhile, before the connection is given up.
 const SILENT_CALLS: u32 = 3;
@@ -69,9 +68,9 @@ struct Calls {
 
 impl Link {
     /// Takes over an upgraded connection; `first` is what has been read of it already.
-    pub(super) fn new(stream: TcpStream, first: Bytes) -> Self {
+    pub(super) fn new(stream: Connection, first: Bytes) -> Self {
         let shared = Arc::new(Shared::default());
-        let (reader, writer) = stream.into_split();
+        let (reader, writer) = stream.split();
         let driver = tokio::spawn(drive(Arc::clone(&shared), reader, writer, first)).abort_handle();
         Self { shared, driver }
     }
@@ -232,7 +231,7 @@ impl Drop for CloseAtLast<'_> {
     }
 }
 
-async fn drive(shared: Arc<Shared>, reader: OwnedReadHalf, writer: OwnedWriteHalf, first: Bytes) {
+async fn drive(shared: Arc<Shared>, reader: Reader, writer: Writer, first: Bytes) {
     let _closing = CloseAtLast(&shared);
     let why = tokio::select! {
         why = read(&shared, reader, Incoming::new(first, LONGEST_ANSWER)) => why,
@@ -241,7 +240,7 @@ async fn drive(shared: Arc<Shared>, reader: OwnedReadHalf, writer: OwnedWriteHal
     shared.close(&why);
 }
 
-async fn read(shared: &Shared, mut reader: OwnedReadHalf, mut incoming: Incoming) -> String {
+async fn read(shared: &Shared, mut reader: Reader, mut incoming: Incoming) -> String {
     loop {
         loop {
             match incoming.next() {

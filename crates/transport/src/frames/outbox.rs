@@ -9,10 +9,10 @@ use std::io::{self, IoSlice};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::wire::Frame;
+use crate::connection::{Attempt, Writer, Written};
 
 /// Parts of frames in one system call.
 const SLICES: usize = 128;
@@ -35,15 +35,6 @@ struct Outgoing {
     closed: bool,
 }
 
-/// How far a write came.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Flushed {
-    /// Nothing waits any more.
-    All,
-    /// The connection takes no more now.
-    Blocked,
-}
-
 impl Outbox {
     /// Puts a frame in; somebody must flush or wake the writer.
     pub(super) fn push(&self, frame: Frame) {
@@ -56,7 +47,7 @@ impl Outbox {
     }
 
     /// Writes whatever waits, whenever it is woken; returns when the connection breaks.
-    pub(super) async fn run(&self, stream: &OwnedWriteHalf) -> io::Error {
+    pub(super) async fn run(&self, stream: &Writer) -> io::Error {
         loop {
             self.filled.notified().await;
             // What is ready to run may have more to send: it all leaves together.
@@ -68,26 +59,23 @@ impl Outbox {
     }
 
     /// Writes until nothing waits.
-    pub(super) async fn flush_all(&self, stream: &OwnedWriteHalf) -> io::Result<()> {
-        while self.flush(stream)? == Flushed::Blocked {
-            stream.writable().await?;
-        }
-        Ok(())
+    pub(super) async fn flush_all(&self, stream: &Writer) -> io::Result<()> {
+        stream.write_all(|attempt| self.flush(attempt)).await
     }
 
     /// Writes what the connection takes now.
-    pub(super) fn flush(&self, stream: &OwnedWriteHalf) -> io::Result<Flushed> {
+    fn flush(&self, attempt: &mut Attempt<'_>) -> io::Result<Written> {
         let mut outgoing = self.outgoing.lock();
         loop {
             outgoing.frames.extend(self.waiting.lock().drain(..));
             outgoing.pass_over_late();
             if outgoing.frames.is_empty() || outgoing.closed {
-                return Ok(Flushed::All);
+                return Ok(Written::All);
             }
-            match write(&outgoing.frames, stream) {
+            match write(&outgoing.frames, attempt) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(bytes) => outgoing.advance(bytes),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Blocked),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -151,7 +139,7 @@ impl Outgoing {
     }
 }
 
-fn write(frames: &VecDeque<Frame>, stream: &OwnedWriteHalf) -> io::Result<usize> {
+fn write(frames: &VecDeque<Frame>, attempt: &mut Attempt<'_>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let mut used = 0;
     for frame in frames {
@@ -164,5 +152,5 @@ fn write(frames: &VecDeque<Frame>, stream: &OwnedWriteHalf) -> io::Result<usize>
             used += 1;
         });
     }
-    stream.try_write_vectored(&slices[..used])
+    attempt(&slices[..used])
 }

@@ -14,7 +14,6 @@ use axum::routing::post;
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -22,7 +21,8 @@ use tracing::debug;
 use super::serving::{self, Serving};
 use super::{Call, FrameMetrics, PROTOCOL};
 use crate::ApiError;
-use crate::server::ConnectionSlot;
+use crate::connection::Connection;
+use crate::server::{ConnectionSlot, Metered};
 
 /// Calls being handled, over all connections; more are refused, not executed.
 const MAX_HANDLED: usize = 4096;
@@ -73,9 +73,12 @@ async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> R
     // Held as long as the connection: it counts among those of the listener, and the node waits for it when it stops.
     let slot = request.extensions_mut().remove::<ConnectionSlot>();
     tokio::spawn(async move {
-        match upgrade.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
-            Ok(Ok(parts)) => serving::serve(&serving, parts.io.into_inner(), parts.read_buf).await,
-            Ok(Err(_)) => debug!("frames were asked for on something that is no TCP connection"),
+        match upgrade
+            .await
+            .map(|upgraded| upgraded.downcast::<TokioIo<Metered<Connection>>>())
+        {
+            Ok(Ok(parts)) => serving::serve(&serving, parts.io.into_inner().into_inner(), parts.read_buf).await,
+            Ok(Err(_)) => debug!("frames were asked for on something that is no connection of a listener"),
             Err(error) => debug!(%error, "a peer asked for frames and went away"),
         }
         drop(slot);

@@ -9,9 +9,7 @@ use std::time::Duration;
 use api::ErrorCode;
 use bytes::Bytes;
 use futures::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +20,7 @@ use super::outbox::Outbox;
 use super::route::FrameHandler;
 use super::wire::{Arrived, Frame, Garbled, Incoming, open_call};
 use super::{Call, FrameMetrics, MAX_CALLS};
+use crate::connection::{Connection as Stream, Reader, Writer};
 use crate::{ApiError, RequestId};
 
 /// A connection on which nothing came for so long is closed: its peer may be gone without a word.
@@ -51,8 +50,8 @@ struct Connection<'a> {
 }
 
 /// Answers calls until the peer goes away, is silent for too long, or the node stops.
-pub(super) async fn serve(serving: &Serving, stream: TcpStream, first: Bytes) {
-    let (mut reader, mut writer) = stream.into_split();
+pub(super) async fn serve(serving: &Serving, stream: Stream, first: Bytes) {
+    let (mut reader, mut writer) = stream.split();
     serving.metrics.connections.inc();
     let mut connection = Connection {
         serving,
@@ -91,7 +90,7 @@ enum Broken {
 }
 
 impl Connection<'_> {
-    async fn run(&mut self, reader: &mut OwnedReadHalf, writer: &OwnedWriteHalf) -> Result<End, Broken> {
+    async fn run(&mut self, reader: &mut Reader, writer: &Writer) -> Result<End, Broken> {
         let (stop, outbox) = (&self.serving.stop, Arc::clone(&self.outbox));
         tokio::select! {
             ended = self.read(reader, writer) => ended,
@@ -100,7 +99,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn read(&mut self, reader: &mut OwnedReadHalf, writer: &OwnedWriteHalf) -> Result<End, Broken> {
+    async fn read(&mut self, reader: &mut Reader, writer: &Writer) -> Result<End, Broken> {
         let (mut last_heard, mut idle) = (Instant::now(), pin!(tokio::time::sleep(IDLE)));
         loop {
             while let Some(arrived) = self.incoming.next()? {
@@ -171,7 +170,7 @@ impl Connection<'_> {
 
     /// Says which call was the last that is answered, answers it and those before, and closes. What comes meanwhile is read
     /// and thrown away: closing a connection with unread bytes would make the peer lose the answers it has not read yet.
-    async fn say_goodbye(&self, reader: &mut OwnedReadHalf, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+    async fn say_goodbye(&self, reader: &mut Reader, writer: &mut Writer) -> io::Result<()> {
         self.outbox.push(Frame::goodbye(self.last_id));
         self.outbox.wake();
         self.waiting.close();

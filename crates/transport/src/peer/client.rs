@@ -8,8 +8,11 @@ use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 use reqwest::Method;
 use telemetry::Metrics;
+use tls::{Identity, Tls};
 
 use super::breaker::Breaker;
+use super::clocks::Clocks;
+use super::http::Http;
 use super::{BreakerPolicy, PeerError, PeerRequest};
 
 /// How peers are called unless a request says otherwise.
@@ -44,33 +47,32 @@ pub struct PeerClient {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(super) http: reqwest::Client,
+    pub(super) http: Http,
     pub(crate) policy: PeerPolicy,
     pub(crate) token: String,
     breakers: Mutex<HashMap<String, Breaker>>,
     calls: IntCounterVec,
     open: IntGaugeVec,
+    pub(super) clocks: Clocks,
 }
 
 impl PeerClient {
-    /// A client that authenticates with the cluster token.
+    /// A client that authenticates with the cluster token, over plain connections.
+    #[must_use]
+    pub fn new(token: &str, policy: PeerPolicy, registry: &Registry) -> Self {
+        Self::encrypted(token, policy, None, registry)
+    }
+
+    /// A client that speaks TLS to all peers when it is given an identity to show, and believes only peers whose certificates name
+    /// the host they are called by.
     ///
     /// # Panics
     /// When the HTTP client cannot be set up, which with these constant options is a bug.
     #[must_use]
-    pub fn new(token: &str, policy: PeerPolicy, registry: &Registry) -> Self {
-        let http = reqwest::Client::builder()
-            .connect_timeout(policy.connect_timeout)
-            .pool_max_idle_per_host(policy.idle_connections)
-            .pool_idle_timeout(Duration::from_secs(60))
-            .tcp_nodelay(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("the options are constants");
+    pub fn encrypted(token: &str, policy: PeerPolicy, tls: Option<Tls>, registry: &Registry) -> Self {
         let metrics = Metrics::new(registry);
         let inner = Inner {
-            http,
+            http: Http::new(policy, tls),
             policy,
             token: token.to_owned(),
             breakers: Mutex::default(),
@@ -84,6 +86,7 @@ impl PeerClient {
                 "1 while the circuit breaker of a peer is open.",
                 &["peer"],
             ),
+            clocks: Clocks::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -106,6 +109,7 @@ impl PeerClient {
     /// Forgets the breakers and figures of peers that are not known any more: a node that left while its breaker was open
     /// must not look broken for ever.
     pub fn retain(&self, known: impl Fn(&str) -> bool) {
+        self.inner.clocks.retain(&known);
         let mut breakers = self.inner.breakers.lock();
         let gone: Vec<String> = breakers.keys().filter(|peer| !known(peer)).cloned().collect();
         for peer in gone {
@@ -117,6 +121,11 @@ impl PeerClient {
 }
 
 impl Inner {
+    /// Who this node is to peers, if it speaks TLS to them.
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        self.http.identity()
+    }
+
     /// Fails at once while the peer's breaker is open.
     pub(crate) fn admit(&self, peer: &str) -> Result<(), PeerError> {
         let mut breakers = self.breakers.lock();

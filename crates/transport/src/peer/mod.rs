@@ -2,7 +2,10 @@
 
 mod breaker;
 mod client;
+mod clocks;
 mod error;
+mod fetch;
+mod http;
 mod request;
 mod response;
 mod retry;
@@ -10,6 +13,7 @@ mod retry;
 pub use breaker::BreakerPolicy;
 pub use client::{PeerClient, PeerPolicy};
 pub use error::PeerError;
+pub use fetch::Fetcher;
 pub use request::PeerRequest;
 pub use reqwest::header::HeaderValue;
 pub use reqwest::{Body, Method};

@@ -129,16 +129,24 @@ impl PeerRequest {
         };
         let mut request = inner
             .http
-            .request(self.method.clone(), format!("http://{}{}", self.peer, self.path))
+            .client()
+            .request(
+                self.method.clone(),
+                format!("{}://{}{}", inner.http.scheme(), self.peer, self.path),
+            )
             .headers(self.headers.clone())
             .header(headers::CLUSTER_TOKEN, &inner.token)
             .body(body);
         if let Some(id) = RequestId::current() {
             request = request.header(headers::REQUEST_ID, id.header().clone());
         }
-        let left = until.saturating_duration_since(Instant::now());
+        let begun = Instant::now();
+        let left = until.saturating_duration_since(begun);
         let outcome = match tokio::time::timeout(left, request.send()).await {
-            Ok(Ok(response)) => understand(&self.peer, response).await,
+            Ok(Ok(response)) => {
+                inner.clocks.look(&self.peer, begun.elapsed(), response.headers());
+                understand(&self.peer, response).await
+            }
             Ok(Err(error)) => Err(classify(&self.peer, &error)),
             Err(_) => Err(PeerError::NoAnswer {
                 peer: self.peer.clone(),
@@ -152,7 +160,8 @@ impl PeerRequest {
     }
 }
 
-/// A refused or impossible connection was certainly not executed; anything later may have been.
+/// A refused or impossible connection was certainly not executed, one too whose handshake the peer refused; anything later may have
+/// been.
 fn classify(peer: &str, error: &reqwest::Error) -> PeerError {
     let mut detail = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -161,7 +170,7 @@ fn classify(peer: &str, error: &reqwest::Error) -> PeerError {
         source = inner.source();
     }
     let peer = peer.to_owned();
-    if error.is_connect() || error.is_builder() {
+    if error.is_connect() || error.is_builder() || tls::was_refused(error) {
         PeerError::Unreachable { peer, detail }
     } else {
         PeerError::NoAnswer { peer, detail }

@@ -22,6 +22,7 @@ use super::Layers;
 use super::gate::Escort;
 use super::metrics::RouteFigures;
 use crate::current::{Asked, Current};
+use crate::upload::leave_unread;
 use crate::{ApiError, RequestId};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
@@ -77,7 +78,10 @@ impl Service<Request> for Layered {
         answering.escort = admission.escort;
         answering.stage = answering.within(|_| match admission.refusal {
             None => Stage::Handled(self.route.call(request)),
-            Some(refusal) => Stage::Refused(Some(refusal.into_response())),
+            Some(refusal) => {
+                leave_unread(request.into_body());
+                Stage::Refused(Some(refusal.into_response()))
+            }
         });
         answering
     }
@@ -148,7 +152,7 @@ impl Future for Answering {
         let mut response = ready!(self.poll_response(context));
         let (took, status) = (self.started.elapsed(), response.status());
         if let Some(mut escort) = self.escort.take() {
-            escort.leave(&mut response);
+            self.within(|_| escort.leave(&mut response));
         }
         self.within(|_| debug!(status = status.as_u16(), elapsed = ?took, "answered"));
         if let Some(Current { id, asked: Some(asked) }) = self.current.take() {

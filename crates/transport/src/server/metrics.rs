@@ -18,6 +18,14 @@ pub struct HttpMetrics {
     requests: IntCounterVec,
     duration: HistogramVec,
     pub(super) in_flight: IntGauge,
+    pub(super) connections: ConnectionMetrics,
+}
+
+/// Figures of the connections of a node's listeners.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionMetrics {
+    pub(super) open: IntGauge,
+    pub(super) closed: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -34,6 +42,14 @@ impl HttpMetrics {
                 LATENCY_BUCKETS,
             ),
             in_flight: metrics.int_gauge("http_requests_in_flight", "Requests being answered."),
+            connections: ConnectionMetrics {
+                open: metrics.int_gauge("http_connections", "Open connections."),
+                closed: metrics.counters(
+                    "http_connections_closed_total",
+                    "Connections closed on clients: no_room for idle ones, slow_request, slow_reader.",
+                    &["reason"],
+                ),
+            },
         }
     }
 

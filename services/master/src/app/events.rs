@@ -64,6 +64,14 @@ impl Filter {
             Told::Missed { .. } => true,
         }
     }
+
+    /// What is missed is counted over all namespaces: who listens to one is not told how much of it was others'.
+    fn passed(&self, told: Arc<Told>) -> Arc<Told> {
+        match &*told {
+            Told::Missed { count: Some(_) } if self.namespace.is_some() => Arc::new(Told::Missed { count: None }),
+            _ => told,
+        }
+    }
 }
 
 /// One life of an auxiliary that is listened to.
@@ -178,9 +186,9 @@ impl Listener {
     pub async fn next(&mut self) -> Option<Arc<Told>> {
         loop {
             match self.receiver.recv().await {
-                Ok(told) if self.filter.admits(&told) => return Some(told),
+                Ok(told) if self.filter.admits(&told) => return Some(self.filter.passed(told)),
                 Ok(_) => {}
-                Err(RecvError::Lagged(count)) => return Some(Arc::new(Told::Missed { count: Some(count) })),
+                Err(RecvError::Lagged(count)) => return Some(self.filter.passed(Arc::new(Told::Missed { count: Some(count) }))),
                 Err(RecvError::Closed) => return None,
             }
         }
@@ -219,6 +227,10 @@ mod tests {
         ] {
             assert_eq!(filter.admits(&told), admits, "{filter:?}");
         }
-        assert!(filter(Some("other"), "x", &[]).admits(&Told::Missed { count: None }));
+        let missed = Arc::new(Told::Missed { count: Some(3) });
+        let (one, all) = (filter(Some("other"), "x", &[]), filter(None, "", &[]));
+        assert!(one.admits(&missed) && all.admits(&missed));
+        assert_eq!(*one.passed(Arc::clone(&missed)), Told::Missed { count: None });
+        assert_eq!(all.passed(Arc::clone(&missed)), missed);
     }
 }

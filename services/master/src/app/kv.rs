@@ -1,5 +1,7 @@
-//! The user's key-value store: keys under `kv/` of the control store, so linearizable and durable before acknowledged.
+//! The users' key-value store: keys of the control store, so linearizable and durable before acknowledged. Each namespace has keys
+//! of its own, under a prefix that its users never see.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +10,9 @@ use api::cache::Condition;
 use bytes::Bytes;
 use control::{
     Compare, Consistency, ControlStore, Error, KeyValue, LeaseId, Op, OpResult, Range, RangeResponse, Revision, Txn, TxnResponse,
-    Watch,
+    Watch, user_prefix,
 };
 
-/// Where the user's keys live.
-pub const PREFIX: &str = "kv/";
 /// Bytes of the values in one page of a listing; the next page begins where they are reached.
 const MAX_LISTED_BYTES: usize = 8 << 20;
 
@@ -62,12 +62,34 @@ impl Kv {
         Self { store }
     }
 
+    /// The keys of a namespace; the default one is empty.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Keys {
+        Keys {
+            store: Arc::clone(&self.store),
+            prefix: user_prefix(namespace),
+        }
+    }
+}
+
+/// The keys of one namespace. Nothing here reaches those of another.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    store: Arc<dyn ControlStore>,
+    prefix: Cow<'static, str>,
+}
+
+impl Keys {
     /// One key, its prefix taken off.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<KeyValue>, Error> {
-        Ok(self.store.get(&stored(key), consistency).await?.map(shown))
+        Ok(self
+            .store
+            .get(&self.stored(key), consistency)
+            .await?
+            .map(|pair| self.shown(pair)))
     }
 
     /// Writes a key when `condition` holds.
@@ -91,7 +113,7 @@ impl Kv {
     }
 
     async fn put_with(&self, key: &Key, value: Bytes, condition: Condition, lease: Option<LeaseId>) -> Result<Written, Error> {
-        let key = stored(key);
+        let key = self.stored(key);
         let get = Op::Get { key: key.clone() };
         let compare = compare(&key, condition);
         let is_conditional = compare.is_some();
@@ -121,7 +143,7 @@ impl Kv {
     /// # Errors
     /// When the store does not answer.
     pub async fn delete(&self, key: &Key, condition: Condition) -> Result<Written, Error> {
-        let key = stored(key);
+        let key = self.stored(key);
         let compares = compare(&key, condition).into_iter().collect();
         let txn = Txn {
             compares,
@@ -151,9 +173,9 @@ impl Kv {
         consistency: Consistency,
     ) -> Result<RangeResponse, Error> {
         let range = Range {
-            prefix: format!("{PREFIX}{prefix}"),
+            prefix: self.within(prefix),
             limit,
-            after: after.map(|after| format!("{PREFIX}{after}")),
+            after: after.map(|after| self.within(after)),
         };
         let mut listing = self.store.range(range, consistency).await?;
         let mut bytes = 0;
@@ -166,11 +188,11 @@ impl Kv {
             listing.items.truncate(fitting);
             listing.more = true;
         }
-        listing.items = listing.items.into_iter().map(shown).collect();
+        listing.items = listing.items.into_iter().map(|pair| self.shown(pair)).collect();
         Ok(listing)
     }
 
-    /// A transaction whose keys carry [`PREFIX`] already. A put of `then` or `otherwise` whose place has a ttl in `ttls` gets a
+    /// A transaction whose keys are [stored](Self::stored) ones. A put of `then` or `otherwise` whose place has a ttl in `ttls` gets a
     /// lease of its own.
     ///
     /// # Errors
@@ -245,31 +267,41 @@ impl Kv {
     pub async fn revision(&self) -> Result<Revision, Error> {
         let any = Range {
             limit: 1,
-            ..Range::prefix(PREFIX)
+            ..Range::prefix(&*self.prefix)
         };
         Ok(self.store.range(any, Consistency::Linearizable).await?.revision)
     }
 
-    /// Changes of keys with a prefix; the keys in them carry [`PREFIX`].
+    /// Changes of keys with a prefix; the keys in them are [stored](Self::stored) ones.
     ///
     /// # Errors
     /// When the store does not answer, or no longer has that revision.
     pub async fn watch(&self, prefix: &str, from: Revision) -> Result<Watch, Error> {
-        self.store.watch(format!("{PREFIX}{prefix}"), from).await
+        self.store.watch(self.within(prefix), from).await
     }
-}
 
-/// The key as the control store knows it.
-#[must_use]
-pub fn stored(key: &Key) -> String {
-    format!("{PREFIX}{key}")
-}
+    /// The key as the control store knows it.
+    #[must_use]
+    pub fn stored(&self, key: &Key) -> String {
+        self.within(key.as_str())
+    }
 
-/// A pair as the user knows it.
-#[must_use]
-pub fn shown(mut pair: KeyValue) -> KeyValue {
-    pair.key.drain(..PREFIX.len());
-    pair
+    fn within(&self, text: &str) -> String {
+        [&*self.prefix, text].concat()
+    }
+
+    /// The name of a stored key as the user knows it.
+    #[must_use]
+    pub fn name<'a>(&self, stored: &'a str) -> &'a str {
+        stored.strip_prefix(&*self.prefix).unwrap_or_default()
+    }
+
+    /// A pair as the user knows it.
+    #[must_use]
+    pub fn shown(&self, mut pair: KeyValue) -> KeyValue {
+        pair.key.drain(..pair.key.len() - self.name(&pair.key).len());
+        pair
+    }
 }
 
 fn compare(key: &str, condition: Condition) -> Option<Compare> {
@@ -306,7 +338,7 @@ mod tests {
     async fn lease_of_a_replaced_pair_ends() {
         let directory = tempfile::tempdir().unwrap();
         let store = RaftStore::open(RaftOptions::new(directory.path(), "m1")).await.unwrap();
-        let (kv, key) = (Kv::new(store.clone()), Key::try_new("k").unwrap());
+        let (kv, key) = (Kv::new(store.clone()).of("team"), Key::try_new("k").unwrap());
         let mut leases = Vec::new();
         for (condition, ttl) in [(Condition::None, TTL), (Condition::Present, TTL), (Condition::None, None)] {
             kv.put(&key, "v".into(), condition, ttl).await.unwrap();

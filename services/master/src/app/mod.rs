@@ -1,5 +1,7 @@
 //! Use cases: what the master does, in its own words. Nothing here knows HTTP.
 
+pub mod audit;
+pub mod auth;
 pub mod auxiliaries;
 pub mod backups;
 pub mod cluster;
@@ -8,6 +10,7 @@ pub mod datasets;
 pub mod events;
 pub mod jobs;
 pub mod kv;
+pub(crate) mod limits;
 pub mod loading;
 pub mod namespaces;
 pub mod nodes;
@@ -52,16 +55,12 @@ pub struct App {
     pub max_value_bytes: usize,
     /// Longest wait for somebody else's load of an entry.
     pub max_load_wait: Duration,
+    /// Who callers are.
+    pub identities: Arc<auth::Identities>,
+    /// API keys.
+    pub api_keys: auth::ApiKeys,
     /// Secret of the cluster's nodes.
     pub cluster_token: settings::Secret,
     /// Cancelled when the master stops: endless answers end with it.
     pub stop: CancellationToken,
-}
-
-impl App {
-    /// Whether this is the cluster's token; takes the same time wherever they differ.
-    #[must_use]
-    pub fn is_cluster_token(&self, sent: &[u8]) -> bool {
-        transport::server::is_token(sent, self.cluster_token.expose())
-    }
 }

@@ -7,11 +7,18 @@ use lifecycle::CancellationToken;
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::app::audit::Auditor;
 use crate::app::backups::Backups;
 
 impl Backups {
     /// Makes a backup every `interval` while this master leads, until `stop`. A new leader waits for one interval first.
-    pub async fn run(&self, mut leadership: watch::Receiver<LeaderState>, interval: Duration, stop: CancellationToken) {
+    pub async fn run(
+        &self,
+        mut leadership: watch::Receiver<LeaderState>,
+        interval: Duration,
+        auditor: &Auditor,
+        stop: CancellationToken,
+    ) {
         loop {
             let leads = leadership.borrow_and_update().token().is_some();
             let rounds = async {
@@ -20,8 +27,15 @@ impl Backups {
                 }
                 loop {
                     tokio::time::sleep(interval).await;
-                    if let Err(failure) = self.make_periodic().await {
-                        warn!(%failure, "no backup this time");
+                    match self.make_periodic().await {
+                        Ok(report) => {
+                            let made = auditor
+                                .did("backup")
+                                .on(&report.id)
+                                .with("complete", report.complete.to_string());
+                            auditor.record(made.with("entries", report.entries.to_string()));
+                        }
+                        Err(failure) => warn!(%failure, "no backup this time"),
                     }
                 }
             };

@@ -2,8 +2,8 @@
 
 use api::Problem;
 use api::operations::{BackupListing, BackupReport, RestoreMode, RestoreReport};
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use transport::{ApiError, ApiQuery};
 use utoipa::IntoParams;
@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AppState;
+use super::audit::Noted;
 use super::params::failure;
 
 /// Longest id of a backup.
@@ -28,8 +29,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// request longer), and appears in `GET /backups`.
 #[utoipa::path(post, operation_id = "backup", path = "/backup", tag = "operations",
     responses((status = 200, body = BackupReport), (status = 409, body = Problem, description = "One is under way"), (status = 503, body = Problem)))]
-async fn backup(State(app): State<AppState>) -> Result<Json<BackupReport>, ApiError> {
-    Ok(Json(app.backups.make().await.map_err(failure)?))
+async fn backup(State(app): State<AppState>) -> Result<(Extension<Noted>, Json<BackupReport>), ApiError> {
+    let report = app.backups.make().await.map_err(failure)?;
+    let noted = Noted::on(&report.id).with("complete", report.complete.to_string());
+    Ok((Extension(noted.with("entries", report.entries.to_string())), Json(report)))
 }
 
 /// List backups, the newest first; those of one id together.
@@ -40,6 +43,7 @@ async fn list(State(app): State<AppState>) -> Json<BackupListing> {
 
 /// What to restore, and how.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// `merge`: what is there stays, of each key the newest version wins. `replace`: what is there is dropped first.
@@ -53,7 +57,10 @@ struct Options {
 #[utoipa::path(post, operation_id = "restore", path = "/restore", tag = "operations", params(Options),
     responses((status = 200, body = RestoreReport), (status = 400, body = Problem), (status = 404, body = Problem, description = "No such backup"),
         (status = 409, body = Problem, description = "The ring is changing, or a backup is under way"), (status = 503, body = Problem)))]
-async fn restore(State(app): State<AppState>, ApiQuery(options): ApiQuery<Options>) -> Result<Json<RestoreReport>, ApiError> {
+async fn restore(
+    State(app): State<AppState>,
+    ApiQuery(options): ApiQuery<Options>,
+) -> Result<(Extension<Noted>, Json<RestoreReport>), ApiError> {
     let mode = match options.mode.as_deref() {
         Some("merge") => RestoreMode::Merge,
         Some("replace") => RestoreMode::Replace,
@@ -65,7 +72,10 @@ async fn restore(State(app): State<AppState>, ApiQuery(options): ApiQuery<Option
     };
     let id = options.id.map(checked).transpose()?;
     let stamp = app.cache.stamp();
-    Ok(Json(app.backups.restore(mode, id, stamp).await.map_err(failure)?))
+    let noted = Noted::on(id.as_deref().unwrap_or("the newest of each node"));
+    let report = app.backups.restore(mode, id, stamp).await.map_err(failure)?;
+    let noted = noted.with("mode", format!("{mode:?}").to_lowercase());
+    Ok((Extension(noted.with("complete", report.complete.to_string())), Json(report)))
 }
 
 fn checked(id: String) -> Result<String, ApiError> {

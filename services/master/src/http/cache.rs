@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use super::cache_load::{self, Load};
 use super::lifetime::{is_stale, lifetime, seconds_left};
 use super::params::failure;
+use super::who::Who;
 use super::{AppState, params};
 
 const CACHE: HeaderName = HeaderName::from_static(headers::CACHE);
@@ -33,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a read.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -46,6 +48,7 @@ struct ReadOptions {
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct WriteOptions {
     /// Namespace, instead of the header `X-Namespace`.
@@ -60,6 +63,7 @@ struct WriteOptions {
 
 /// Parameters of the rest.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// Namespace, instead of the header `X-Namespace`.
@@ -75,6 +79,7 @@ struct Options {
     ))]
 async fn get(
     State(app): State<AppState>,
+    who: Who,
     ApiPath(key): ApiPath<String>,
     ApiQuery(options): ApiQuery<ReadOptions>,
     headers: HeaderMap,
@@ -84,7 +89,11 @@ async fn get(
     let operation = operation(key, options.ns.as_deref(), &headers, action)?;
     match load {
         None => entry_response(app.cache.execute(operation).await.map_err(failure)?),
-        Some(load) => cache_load::get(&app, operation, load).await,
+        Some(load) => {
+            // Who is told to load an entry keeps the others waiting for it.
+            who.check(access::Resource::Cache, access::Action::Write, &operation.namespace)?;
+            cache_load::get(&app, operation, load).await
+        }
     }
 }
 

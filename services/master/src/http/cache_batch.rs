@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 
 use super::cache_entry::{entry, from_text, incr_failure};
 use super::lifetime::lifetime_of_seconds;
-use super::params::failure;
+use super::params::{Scope, failure};
+use super::who::Who;
 use super::{AppState, params};
 
 /// Most operations of one batch.
@@ -33,9 +34,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a batch.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Namespace of operations that name none, instead of the header `X-Namespace`.
+    /// Namespace, instead of the header `X-Namespace`; `*`: each operation names its own.
     ns: Option<String>,
 }
 
@@ -52,6 +54,7 @@ struct Asked {
     responses((status = 200, body = BatchResponse), (status = 400, body = Problem)))]
 async fn batch(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
     ApiJson(request): ApiJson<BatchRequest>,
@@ -62,17 +65,20 @@ async fn batch(
             request.ops.len()
         )));
     }
-    let namespace = params::namespace(options.ns.as_deref(), &headers)?;
+    let scope = params::scope(options.ns.as_deref(), &headers)?;
     let mut asked = Vec::with_capacity(request.ops.len());
     let mut operations = Vec::with_capacity(request.ops.len());
     for op in request.ops {
-        let operation = parse(op, &namespace, app.max_value_bytes)?;
+        let operation = parse(op, &scope, app.max_value_bytes)?;
         asked.push(Asked {
             key: operation.key.as_str().to_owned(),
             written: written(&operation.action),
             is_incr: matches!(operation.action, Action::Incr { .. }),
         });
         operations.push(operation);
+    }
+    if operations.iter().any(|operation| !matches!(operation.action, Action::Get)) {
+        who.check_scope(access::Resource::Cache, access::Action::Write, &scope)?;
     }
     let answers = carry_out(&app.cache, operations).await;
     let results = asked.into_iter().zip(answers);
@@ -119,7 +125,7 @@ fn full() -> Failure {
     }
 }
 
-fn parse(op: BatchOp, namespace: &Arc<str>, max_value_bytes: usize) -> Result<Operation, ApiError> {
+fn parse(op: BatchOp, scope: &Scope, max_value_bytes: usize) -> Result<Operation, ApiError> {
     let (key, ns, action) = match op {
         BatchOp::Get { key, ns } => (key, ns, Action::Get),
         BatchOp::Incr { key, ns, by } => (key, ns, Action::Incr { by }),
@@ -151,13 +157,23 @@ fn parse(op: BatchOp, namespace: &Arc<str>, max_value_bytes: usize) -> Result<Op
         }
     };
     Ok(Operation {
-        namespace: match ns {
-            Some(ns) => params::checked_namespace(&ns)?,
-            None => Arc::clone(namespace),
-        },
+        namespace: namespace_of(ns.as_deref(), scope)?,
         key,
         action,
     })
+}
+
+/// An operation may name its namespace, but reaches no further than the request.
+fn namespace_of(named: Option<&str>, scope: &Scope) -> Result<Arc<str>, ApiError> {
+    let named = named.map(params::checked_namespace).transpose()?;
+    match (scope, named) {
+        (Scope::All, named) => Ok(named.unwrap_or_default()),
+        (Scope::One(own), None) => Ok(Arc::clone(own)),
+        (Scope::One(own), Some(named)) if named == *own => Ok(named),
+        (Scope::One(own), Some(named)) => Err(ApiError::invalid(format!(
+            "an operation names the namespace {named:?} in a batch of {own:?}: send it in a batch with ns={named}, or all in one with ns=*"
+        ))),
+    }
 }
 
 fn written(action: &Action) -> Lifetime {

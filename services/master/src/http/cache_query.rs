@@ -3,10 +3,10 @@
 use ::cache::front::{Action, Operation, Outcome, Write};
 use api::Problem;
 use api::cache::{Entry, Lifetime};
+use api::operations::Deleted;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use transport::{ApiError, ApiQuery};
 use utoipa::{IntoParams, ToSchema};
@@ -33,6 +33,7 @@ pub(super) fn without_slash() -> axum::Router<AppState> {
 
 /// Names an entry.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Named {
     /// The key.
@@ -43,6 +44,7 @@ struct Named {
 
 /// Names an entry and gives its value.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Valued {
     /// The key.
@@ -61,6 +63,7 @@ struct Valued {
 
 /// Names an entry and gives it another life time.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Touched {
     /// The key.
@@ -77,6 +80,7 @@ struct Touched {
 
 /// Names what to remove: one entry by `key`, or all whose keys begin with `prefix`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Removed {
     /// The key.
@@ -89,8 +93,19 @@ struct Removed {
     ns: Option<String>,
 }
 
+/// What was removed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Removal {
+    /// By `key`: the entry.
+    One(Entry),
+    /// By `prefix`: how many.
+    Many(Deleted),
+}
+
 /// Names a counter.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Counted {
     /// The key.
@@ -136,12 +151,12 @@ async fn put(
 }
 
 /// Remove an entry by query, or, with `prefix`, many: then the answer is that of `POST /cache/_delete`.
-#[utoipa::path(delete, operation_id = "cache_delete_by_query", path = "/cache/", tag = "cache", params(Removed), responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+#[utoipa::path(delete, operation_id = "cache_delete_by_query", path = "/cache/", tag = "cache", params(Removed), responses((status = 200, body = Removal), (status = 404, body = Problem)))]
 async fn delete(
     State(app): State<AppState>,
     ApiQuery(removed): ApiQuery<Removed>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Removal>, ApiError> {
     let Removed { key, prefix, all, ns } = removed;
     match (key, prefix) {
         (Some(key), None) if all.is_none() => {
@@ -149,12 +164,13 @@ async fn delete(
                 condition: params::condition(&headers)?,
             };
             let operation = operation(key.clone(), ns.as_deref(), &headers, action)?;
-            Ok(carry_out(&app, key, operation, Lifetime::default()).await?.into_response())
+            let Json(entry) = carry_out(&app, key, operation, Lifetime::default()).await?;
+            Ok(Json(Removal::One(entry)))
         }
         (None, Some(prefix)) => {
             let prefix = Some(prefix);
-            let deleted = cache_prefix::delete(&app, Prefixed { prefix, all, ns }, &headers).await?;
-            Ok(deleted.into_response())
+            let Json(deleted) = cache_prefix::delete(&app, Prefixed { prefix, all, ns }, &headers).await?;
+            Ok(Json(Removal::Many(deleted)))
         }
         _ => Err(ApiError::invalid(
             "give key, to remove one entry, or prefix (with all=true when it is empty), to remove all whose keys begin so",

@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::who::{Who, stream_over};
 use super::{AppState, params};
 use crate::app::events::{Filter, Kind, MAX_LISTENERS, Told};
 
@@ -30,9 +31,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// What to listen to.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Only of this namespace (empty: of the default one), instead of the header `X-Namespace`; of all without either.
+    /// Namespace, instead of the header `X-Namespace`; `*` is all.
     ns: Option<String>,
     /// Only of keys that begin with it.
     #[serde(default)]
@@ -41,18 +43,19 @@ struct Options {
     kinds: Option<String>,
 }
 
-/// Listen to changes of the cache. Events `set`, `delete`, `expire` and `evict` carry `kind`, `namespace`, `key` and
+/// Listen to changes of a namespace of the cache. Events `set`, `delete`, `expire` and `evict` carry `kind`, `namespace`, `key` and
 /// `version`. `listening` comes first, and says whether every auxiliary is heard; `missed` says that there were events which
 /// are not told, and how many, if that is known. Nothing is told again after a reconnect.
 #[utoipa::path(get, operation_id = "cache_events", path = "/events", tag = "cache", params(Options),
     responses((status = 200, description = "text/event-stream"), (status = 400, body = Problem), (status = 503, body = Problem, description = "Too many listen already")))]
 async fn events(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let filter = Filter {
-        namespace: params::named_namespace(options.ns.as_deref(), &headers)?,
+        namespace: params::scope(options.ns.as_deref(), &headers)?.one(),
         prefix: options.prefix,
         kinds: kinds(options.kinds.as_deref())?,
     };
@@ -71,7 +74,7 @@ async fn events(
         let told = listener.next().await?;
         Some((sse(&told), listener))
     });
-    let until_stop = first.chain(changes).map(Ok).take_until(app.stop.clone().cancelled_owned());
+    let until_stop = first.chain(changes).map(Ok).take_until(stream_over(app, who));
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 

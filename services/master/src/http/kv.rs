@@ -31,8 +31,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Parameters of a read.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadOptions {
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
     /// `stale` reads what this master knows; otherwise the read is linearizable.
     #[param(inline)]
     consistency: Option<Freshness>,
@@ -57,16 +60,31 @@ pub(super) fn consistency(asked: Option<Freshness>) -> Consistency {
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct WriteOptions {
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
     /// Time to live: seconds or a duration such as `5m`.
     ttl: Option<String>,
 }
 
+/// Parameters of the rest.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Options {
+    /// Namespace, instead of the header `X-Namespace`.
+    pub(super) ns: Option<String>,
+}
+
 /// Parameters of a listing.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListOptions {
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
     /// Keys that begin with it; all when absent.
     #[serde(default)]
     prefix: String,
@@ -127,8 +145,10 @@ async fn get(
     State(app): State<AppState>,
     ApiPath(key): ApiPath<String>,
     ApiQuery(options): ApiQuery<ReadOptions>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let pair = app.kv.get(&params::key(key)?, consistency(options.consistency)).await?;
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
+    let pair = keys.get(&params::key(key)?, consistency(options.consistency)).await?;
     let pair = pair.ok_or_else(absent)?;
     Ok((
         [
@@ -150,28 +170,39 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
     let (key, ttl) = (params::key(key)?, options.ttl.as_deref().map(lifetime::ttl).transpose()?);
     let condition = params::condition(&headers)?;
     let value = read_body(body, MAX_VALUE_BYTES).await?;
-    written(app.kv.put(&key, value, condition, ttl).await?)
+    written(keys.put(&key, value, condition, ttl).await?)
 }
 
 /// Remove a key.
-#[utoipa::path(delete, operation_id = "kv_delete", path = "/kv/{key}", tag = "kv", params(("key" = String, Path)),
+#[utoipa::path(delete, operation_id = "kv_delete", path = "/kv/{key}", tag = "kv", params(("key" = String, Path), Options),
     responses((status = 204, description = "Removed"), (status = 404, body = Problem), (status = 412, body = Problem)))]
-async fn delete(State(app): State<AppState>, ApiPath(key): ApiPath<String>, headers: HeaderMap) -> Result<Response, ApiError> {
-    written(app.kv.delete(&params::key(key)?, params::condition(&headers)?).await?)
+async fn delete(
+    State(app): State<AppState>,
+    ApiPath(key): ApiPath<String>,
+    ApiQuery(options): ApiQuery<Options>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
+    written(keys.delete(&params::key(key)?, params::condition(&headers)?).await?)
 }
 
-/// List keys.
+/// List keys of a namespace.
 #[utoipa::path(get, operation_id = "kv_list", path = "/kv", tag = "kv", params(ListOptions), responses((status = 200, body = Listing)))]
-async fn list(State(app): State<AppState>, ApiQuery(options): ApiQuery<ListOptions>) -> Result<Json<Listing>, ApiError> {
+async fn list(
+    State(app): State<AppState>,
+    ApiQuery(options): ApiQuery<ListOptions>,
+    headers: HeaderMap,
+) -> Result<Json<Listing>, ApiError> {
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
     let limit = options.limit.unwrap_or(MAX_ITEMS);
     if !(1..=MAX_ITEMS).contains(&limit) {
         return Err(ApiError::invalid(format!("limit is {limit}; it must be 1 to {MAX_ITEMS}")));
     }
-    let listing = app
-        .kv
+    let listing = keys
         .list(
             &options.prefix,
             limit,

@@ -6,18 +6,19 @@ use api::cache::Encoding;
 use api::{Key, Problem};
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use control::{Compare, Op, OpResult, Txn};
 use serde::{Deserialize, Serialize};
-use transport::{ApiError, ApiJson};
+use transport::{ApiError, ApiJson, ApiQuery};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AppState;
 use super::cache_entry::from_text;
-use super::kv::{Item, MAX_VALUE_BYTES};
-use super::lifetime;
-use crate::app::kv::{Ttls, shown, stored};
+use super::kv::{Item, MAX_VALUE_BYTES, Options};
+use super::{lifetime, params};
+use crate::app::kv::{Keys, Ttls};
 
 /// Most compares and most steps of one transaction, as in etcd.
 const MAX_STEPS: usize = 128;
@@ -105,9 +106,16 @@ enum StepResult {
     Deleted(bool),
 }
 
-/// Compare several keys, then take one of two lists of steps, atomically.
-#[utoipa::path(post, operation_id = "kv_txn", path = "/kv/_txn", tag = "kv", request_body = Request, responses((status = 200, body = Answer), (status = 400, body = Problem)))]
-async fn txn(State(app): State<AppState>, ApiJson(request): ApiJson<Request>) -> Result<Json<Answer>, ApiError> {
+/// Compare several keys of a namespace, then take one of two lists of steps, atomically.
+#[utoipa::path(post, operation_id = "kv_txn", path = "/kv/_txn", tag = "kv", params(Options), request_body = Request,
+    responses((status = 200, body = Answer), (status = 400, body = Problem)))]
+async fn txn(
+    State(app): State<AppState>,
+    ApiQuery(options): ApiQuery<Options>,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<Request>,
+) -> Result<Json<Answer>, ApiError> {
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
     let counts = [request.compare.len(), request.then.len(), request.otherwise.len()];
     if counts.iter().any(|count| *count > MAX_STEPS) {
         return Err(ApiError::invalid(format!(
@@ -119,16 +127,20 @@ async fn txn(State(app): State<AppState>, ApiJson(request): ApiJson<Request>) ->
         otherwise: ttls(&request.otherwise)?,
     };
     let txn = Txn {
-        compares: request.compare.into_iter().map(compare).collect::<Result<_, _>>()?,
-        then: request.then.into_iter().map(step).collect::<Result<_, _>>()?,
-        otherwise: request.otherwise.into_iter().map(step).collect::<Result<_, _>>()?,
+        compares: request
+            .compare
+            .into_iter()
+            .map(|condition| compare(&keys, condition))
+            .collect::<Result<_, _>>()?,
+        then: steps(&keys, request.then)?,
+        otherwise: steps(&keys, request.otherwise)?,
     };
-    let answer = app.kv.txn(txn, ttls).await?;
+    let answer = keys.txn(txn, ttls).await?;
     let revision = answer.revision;
     let results = answer
         .results
         .into_iter()
-        .map(|result| step_result(result, revision))
+        .map(|result| step_result(&keys, result, revision))
         .collect();
     Ok(Json(Answer {
         succeeded: answer.succeeded,
@@ -137,8 +149,8 @@ async fn txn(State(app): State<AppState>, ApiJson(request): ApiJson<Request>) ->
     }))
 }
 
-fn compare(condition: Condition) -> Result<Compare, ApiError> {
-    let key = stored(&condition.key);
+fn compare(keys: &Keys, condition: Condition) -> Result<Compare, ApiError> {
+    let key = keys.stored(&condition.key);
     match (condition.revision, condition.value, condition.exists) {
         (Some(0), None, None) | (None, None, Some(false)) => Ok(Compare::Absent(key)),
         (Some(revision), None, None) => Ok(Compare::ModRevision(key, revision)),
@@ -161,10 +173,14 @@ fn ttls(steps: &[Step]) -> Result<Vec<(usize, Duration)>, ApiError> {
         .collect()
 }
 
-fn step(step: Step) -> Result<Op, ApiError> {
+fn steps(keys: &Keys, steps: Vec<Step>) -> Result<Vec<Op>, ApiError> {
+    steps.into_iter().map(|one| step(keys, one)).collect()
+}
+
+fn step(keys: &Keys, step: Step) -> Result<Op, ApiError> {
     Ok(match step {
-        Step::Get { key } => Op::Get { key: stored(&key) },
-        Step::Delete { key } => Op::Delete { key: stored(&key) },
+        Step::Get { key } => Op::Get { key: keys.stored(&key) },
+        Step::Delete { key } => Op::Delete { key: keys.stored(&key) },
         Step::Put {
             key, value, encoding, ..
         } => {
@@ -177,7 +193,7 @@ fn step(step: Step) -> Result<Op, ApiError> {
                 return Err(ApiError::new(api::ErrorCode::TooLarge, detail));
             }
             Op::Put {
-                key: stored(&key),
+                key: keys.stored(&key),
                 value,
                 lease: None,
             }
@@ -185,10 +201,10 @@ fn step(step: Step) -> Result<Op, ApiError> {
     })
 }
 
-fn step_result(result: OpResult, revision: u64) -> StepResult {
+fn step_result(keys: &Keys, result: OpResult, revision: u64) -> StepResult {
     match result {
         OpResult::Put => StepResult::Put(revision),
         OpResult::Deleted(count) => StepResult::Deleted(count > 0),
-        OpResult::Range(listing) => StepResult::Get(listing.items.into_iter().next().map(|pair| shown(pair).into())),
+        OpResult::Range(listing) => StepResult::Get(listing.items.into_iter().next().map(|pair| keys.shown(pair).into())),
     }
 }

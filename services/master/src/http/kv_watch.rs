@@ -22,8 +22,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::kv::Item;
+use super::who::{Who, stream_over};
 use super::{AppState, params};
-use crate::app::kv::{PREFIX, shown};
+use crate::app::kv::Keys;
 
 /// Silence after which a comment is sent, so that proxies and clients see the stream live.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -35,12 +36,16 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// What to watch.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
+    /// Namespace, instead of the header `X-Namespace`.
+    ns: Option<String>,
     /// Keys that begin with it; all when absent.
     #[serde(default)]
     prefix: String,
     /// Revision to begin with, that one included; from now on when absent. The header `Last-Event-ID` goes before it.
+    #[param(format = "uint64")]
     from: Option<u64>,
 }
 
@@ -52,7 +57,7 @@ struct Begin {
     seen: usize,
 }
 
-/// Watch changes. `listening` comes first, with the `revision` after which all changes follow; then `put` (an item) and
+/// Watch changes of a namespace. `listening` comes first, with the `revision` after which all changes follow; then `put` (an item) and
 /// `delete` (`key`, `revision`). Send the last id as `Last-Event-ID` to resume. `compacted` ends the stream: what was asked
 /// for is no longer kept from there on; list again, then watch from the listing's revision + 1. `error` ends it too; resume.
 #[utoipa::path(get, operation_id = "kv_watch", path = "/kv/_watch", tag = "kv",
@@ -60,25 +65,27 @@ struct Begin {
     responses((status = 200, description = "text/event-stream"), (status = 400, body = Problem), (status = 503, body = Problem)))]
 async fn watch(
     State(app): State<AppState>,
+    who: Who,
     ApiQuery(options): ApiQuery<Options>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, ApiError> {
+    let keys = app.kv.of(&params::namespace(options.ns.as_deref(), &headers)?);
     let begin = match (params::header(&headers, &LAST_EVENT_ID)?, options.from) {
         (Some(id), _) if !id.is_empty() => after(id)?,
         (_, Some(from)) if from > 0 => Begin { from, seen: 0 },
         // A revision from the start, so that a client can resume even before the first change.
         _ => Begin {
-            from: app.kv.revision().await? + 1,
+            from: keys.revision().await? + 1,
             seen: 0,
         },
     };
-    let events = match app.kv.watch(&options.prefix, begin.from).await {
+    let events = match keys.watch(&options.prefix, begin.from).await {
         Ok(changes) => {
             let mut seen = begin.seen;
             let told = changes.flat_map(move |item| {
                 let skip = std::mem::take(&mut seen);
                 iter(match item {
-                    Ok(events) => told(events, begin.from, skip),
+                    Ok(events) => told(&keys, events, begin.from, skip),
                     Err(error) => vec![ended(&error)],
                 })
             });
@@ -88,7 +95,7 @@ async fn watch(
         Err(error @ Error::Compacted { .. }) => once(std::future::ready(ended(&error))).boxed(),
         Err(error) => return Err(error.into()),
     };
-    let until_stop = events.map(Ok).take_until(app.stop.clone().cancelled_owned());
+    let until_stop = events.map(Ok).take_until(stream_over(app, who));
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
@@ -122,7 +129,7 @@ fn listening(begin: Begin) -> SseEvent {
 }
 
 /// Events of whole revisions; of revision `from` the first `skip` were told before.
-fn told(events: Vec<Event>, from: Revision, skip: usize) -> Vec<SseEvent> {
+fn told(keys: &Keys, events: Vec<Event>, from: Revision, skip: usize) -> Vec<SseEvent> {
     let mut told = Vec::with_capacity(events.len());
     let mut rest = events.into_iter().peekable();
     let (mut of, mut count) = (0, 0);
@@ -141,15 +148,15 @@ fn told(events: Vec<Event>, from: Revision, skip: usize) -> Vec<SseEvent> {
         } else {
             format!("{revision}.{count}")
         };
-        told.push(sse(event, id));
+        told.push(sse(keys, event, id));
     }
     told
 }
 
-fn sse(event: Event, id: String) -> SseEvent {
+fn sse(keys: &Keys, event: Event, id: String) -> SseEvent {
     let (name, data) = match event {
-        Event::Put(pair) => ("put", json!(Item::from(shown(pair)))),
-        Event::Delete { key, revision } => ("delete", json!({ "key": &key[PREFIX.len()..], "revision": revision })),
+        Event::Put(pair) => ("put", json!(Item::from(keys.shown(pair)))),
+        Event::Delete { key, revision } => ("delete", json!({ "key": keys.name(&key), "revision": revision })),
     };
     SseEvent::default().id(id).event(name).data(data.to_string())
 }

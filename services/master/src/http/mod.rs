@@ -1,5 +1,7 @@
 //! The master's HTTP surface: extract, call a use case, map, return. No business rule lives here.
 
+mod audit;
+mod auth;
 mod backups;
 mod cache;
 mod cache_batch;
@@ -10,7 +12,11 @@ mod cache_query;
 mod cluster;
 mod cluster_snapshot;
 mod datasets;
+mod document;
+mod documented;
+mod entrance;
 mod events;
+mod gate;
 mod internal_cluster;
 mod internal_jobs;
 mod jobs;
@@ -18,6 +24,7 @@ mod kv;
 mod kv_txn;
 mod kv_watch;
 mod lifetime;
+mod limits;
 mod namespaces;
 mod nodes;
 mod params;
@@ -25,8 +32,11 @@ mod ring;
 mod router;
 #[cfg(test)]
 mod tests;
+mod who;
 
 pub(crate) use datasets::is_unhurried;
+pub(crate) use entrance::Entrance;
+pub(crate) use gate::Front;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;

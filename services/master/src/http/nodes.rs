@@ -1,10 +1,9 @@
 //! `/nodes` and `/cluster/join`.
 
+use api::Problem;
 use api::cache::NodeStatus;
-use api::headers;
 use api::member::{Member, Phase};
 use api::raft::{AddMember, StoreMember};
-use api::{ErrorCode, Problem};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -123,10 +122,7 @@ async fn list(State(app): State<AppState>) -> Json<Nodes> {
     responses((status = 200, description = "Where the control store is"), (status = 201, body = StoreMember, description = "The place of the new member"),
         (status = 401, body = Problem), (status = 409, body = Problem, description = "Name or address are taken, or another change is under way")))]
 async fn join(State(app): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    if !app.is_cluster_token(headers.get(headers::CLUSTER_TOKEN).map_or(&[], |sent| sent.as_bytes())) {
-        let detail = "joining wants the header X-Cluster-Token with the CLUSTER_TOKEN of this cluster";
-        return Err(ApiError::new(ErrorCode::Unauthenticated, detail));
-    }
+    super::gate::of_cluster(&headers, app.cluster_token.expose())?;
     match super::cluster::optional(body).await? {
         Some(wanted) => super::cluster::add(&app, wanted).await,
         None => Ok(Json::<JoinAnswer>(app.nodes.join()).into_response()),

@@ -15,6 +15,8 @@ use transport::ApiError;
 const MAX_NAMESPACE_BYTES: usize = 128;
 /// Longest wait that a client may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+/// As a namespace: all of them, where a request may be about more than one.
+const ALL_NAMESPACES: &str = "*";
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const NAMESPACE: HeaderName = HeaderName::from_static(headers::NAMESPACE);
 
@@ -38,18 +40,47 @@ pub(super) fn value_of(key: &str, bytes: usize, limit: usize) -> Result<(), ApiE
     Err(ApiError::new(ErrorCode::TooLarge, detail))
 }
 
-/// The namespace: `?ns=`, else `X-Namespace`, else the default one.
-pub(super) fn namespace(query: Option<&str>, headers: &HeaderMap) -> Result<Arc<str>, ApiError> {
-    Ok(named_namespace(query, headers)?.unwrap_or_default())
+/// Whose things a request is about. Nothing else in a request says it: who decides on requests may go by this alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of one namespace; the default one is empty.
+    One(Arc<str>),
+    /// Those of all.
+    All,
 }
 
-/// The namespace, if one is named.
-pub(super) fn named_namespace(query: Option<&str>, headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiError> {
+impl Scope {
+    /// The one namespace; nothing for all.
+    pub(super) fn one(self) -> Option<Arc<str>> {
+        match self {
+            Self::One(namespace) => Some(namespace),
+            Self::All => None,
+        }
+    }
+}
+
+/// Namespaces that a request is about: `?ns=`, else `X-Namespace`, else the default one; `*` is all.
+pub(crate) fn scope(query: Option<&str>, headers: &HeaderMap) -> Result<Scope, ApiError> {
     let text = match query {
-        Some(text) => Some(text),
-        None => header(headers, &NAMESPACE)?,
+        Some(text) => text,
+        None => {
+            let mut named = headers.get_all(NAMESPACE).iter();
+            if named.next().is_some() && named.next().is_some() {
+                return Err(ApiError::invalid("there are several headers X-Namespace; send one"));
+            }
+            header(headers, &NAMESPACE)?.unwrap_or_default()
+        }
     };
-    text.map(checked_namespace).transpose()
+    if text == ALL_NAMESPACES {
+        return Ok(Scope::All);
+    }
+    checked_namespace(text).map(Scope::One)
+}
+
+/// The namespace of a request that is about one.
+pub(super) fn namespace(query: Option<&str>, headers: &HeaderMap) -> Result<Arc<str>, ApiError> {
+    let one = scope(query, headers)?.one();
+    one.ok_or_else(|| ApiError::invalid("ns=* is all namespaces, and this request is about one: name it"))
 }
 
 /// A name that a namespace may have.
@@ -60,9 +91,9 @@ pub(super) fn checked_namespace(text: &str) -> Result<Arc<str>, ApiError> {
             text.len()
         )));
     }
-    if text.starts_with('_') || text.contains(|character: char| character == '/' || character.is_control()) {
+    if text.starts_with('_') || text.contains(|character: char| matches!(character, '/' | '*') || character.is_control()) {
         return Err(ApiError::invalid(format!(
-            "the namespace {text:?} is not valid: it may not begin with _ and has no / and no control characters"
+            "the namespace {text:?} is not valid: it may not begin with _ and has no /, no * and no control characters"
         )));
     }
     // The default one is shared, not allocated.
@@ -150,9 +181,24 @@ mod tests {
         assert_eq!(*namespace(Some("of-query"), &headers).unwrap(), *"of-query");
         assert_eq!(*namespace(None, &headers).unwrap(), *"of-header");
         assert_eq!(*namespace(Some(""), &headers).unwrap(), *"", "the default one");
-        assert_eq!(named_namespace(None, &HeaderMap::new()).unwrap(), None);
-        for wrong in ["_ours", "a/b", "a\nb", &"n".repeat(129)] {
+        assert_eq!(*namespace(None, &HeaderMap::new()).unwrap(), *"");
+        for wrong in ["_ours", "a/b", "a\nb", "a*", "**", "*", &"n".repeat(129)] {
             assert!(namespace(Some(wrong), &HeaderMap::new()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn all_namespaces_are_asked_for_by_name() {
+        let all = HeaderMap::from_iter([(NAMESPACE, HeaderValue::from_static("*"))]);
+        assert_eq!(scope(None, &all).unwrap(), Scope::All);
+        assert_eq!(scope(Some("*"), &HeaderMap::new()).unwrap(), Scope::All);
+        assert_eq!(scope(Some("a"), &all).unwrap(), Scope::One("a".into()));
+        assert_eq!(scope(None, &HeaderMap::new()).unwrap(), Scope::One(Arc::default()));
+        let mut two = all;
+        two.append(NAMESPACE, HeaderValue::from_static("a"));
+        assert!(
+            scope(None, &two).is_err(),
+            "who reads the first and who reads the last would differ"
+        );
     }
 }

@@ -10,8 +10,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    AppState, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, datasets, events,
-    internal_cluster, internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
+    AppState, auth, backups, cache, cache_batch, cache_prefix, cache_query, cluster, cluster_snapshot, datasets, document,
+    documented, events, internal_cluster, internal_jobs, jobs, kv, kv_txn, kv_watch, namespaces, nodes, ring,
 };
 
 /// The document the handlers are collected into.
@@ -23,7 +23,8 @@ use super::{
         (name = "kv", description = "Linearizable and durable; keys live in the control store."),
         (name = "jobs", description = "SQL over files, run by the workers."),
         (name = "datasets", description = "Files that are queried as tables; kept as blobs, with copies."),
-        (name = "operations", description = "Nodes, ring, membership, backups.")
+        (name = "operations", description = "Nodes, ring, membership, backups."),
+        (name = "auth", description = "API keys, and who one is.")
     )
 )]
 struct Document;
@@ -47,7 +48,10 @@ pub(crate) fn public(app: AppState, registry: Registry, readiness: Readiness) ->
         .merge(cluster_snapshot::routes())
         .merge(ring::routes())
         .merge(backups::routes())
+        .merge(auth::routes())
         .split_for_parts();
+    document::secure(&mut document);
+    documented::complete(&mut document);
     // Paths with slashes are a matter of routing; a document knows only parameters.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths

@@ -1,6 +1,7 @@
 //! Both listeners, answering from the first moment: masters of the built-in engine wait for one another before they can
 //! start, and clients that come too early are told so at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,9 +9,8 @@ use axum::routing::any;
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use telemetry::Registry;
-use tokio::net::TcpListener;
 use transport::ApiError;
-use transport::server::{HttpMetrics, Layers, Readiness, Routes, operations, serve};
+use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, Routes, operations, serve_within};
 
 use crate::Settings;
 
@@ -23,6 +23,7 @@ const MAX_BODY_BYTES: usize = 32 << 20;
 pub(super) struct Doors {
     public: Routes,
     private: Routes,
+    gate: Arc<dyn Gate>,
     metrics: HttpMetrics,
     registry: Registry,
     readiness: Readiness,
@@ -32,18 +33,22 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Listens: says whether the master is ready, and 503 to everything else.
+    /// Listens: says whether the master is ready, and 503 to everything else. The gate is before the public routes from the first moment.
     pub(super) fn open(
         settings: &Settings,
-        (public, private): (TcpListener, TcpListener),
+        (public, private): (Listener, Listener),
+        gate: Arc<dyn Gate>,
         registry: &Registry,
         readiness: &Readiness,
         tasks: &Tasks,
     ) -> Self {
+        let metrics = HttpMetrics::new(registry);
+        let bounds = ConnectionBounds::new(settings.max_connections, &metrics);
         let doors = Self {
             public: Routes::new(Router::new()),
             private: Routes::new(Router::new()),
-            metrics: HttpMetrics::new(registry),
+            gate,
+            metrics,
             registry: registry.clone(),
             readiness: readiness.clone(),
             token: settings.cluster_token.clone(),
@@ -51,8 +56,14 @@ impl Doors {
             max_in_flight: settings.max_in_flight,
         };
         doors.begin(Router::new());
-        spawn(tasks, "private-listener", private, doors.private.clone());
-        spawn(tasks, "public-listener", public, doors.public.clone());
+        spawn(
+            tasks,
+            "private-listener",
+            private,
+            doors.private.clone(),
+            bounds.clone().private(),
+        );
+        spawn(tasks, "public-listener", public, doors.public.clone(), bounds);
         doors
     }
 
@@ -65,8 +76,8 @@ impl Doors {
     /// From now on the public listener answers these.
     pub(super) fn set_public(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), self.request_timeout, MAX_BODY_BYTES, self.max_in_flight);
-        self.public
-            .replace(layers.unhurried(crate::http::is_unhurried).around(router));
+        let layers = layers.unhurried(crate::http::is_unhurried).gated(Arc::clone(&self.gate));
+        self.public.replace(layers.around(router));
     }
 
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.
@@ -88,13 +99,13 @@ impl Doors {
     }
 }
 
-fn spawn(tasks: &Tasks, name: &'static str, listener: TcpListener, routes: Routes) {
+fn spawn(tasks: &Tasks, name: &'static str, listener: Listener, routes: Routes, bounds: ConnectionBounds) {
     let listener = Mutex::new(Some(listener));
     tasks.supervise(name, move |stop| {
-        let (listener, routes) = (listener.lock().take(), routes.clone());
+        let (listener, routes, bounds) = (listener.lock().take(), routes.clone(), bounds.clone());
         async move {
             if let Some(listener) = listener {
-                serve(listener, routes, stop).await;
+                serve_within(listener, routes, bounds, stop).await;
             }
         }
     });

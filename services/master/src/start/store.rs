@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use control::raft::{RaftNode, RaftOptions, RaftStore};
-use control::{ControlStore, EtcdAdmin};
+use control::{ControlStore, EtcdAccess, EtcdAdmin};
 use lifecycle::CancellationToken;
 use telemetry::Registry;
 use tokio::sync::watch;
@@ -33,20 +32,21 @@ pub(super) struct Opened {
 /// listener lets the others find this one.
 pub(super) async fn open(
     settings: &Settings,
-    address: &str,
-    peers: &PeerClient,
+    (address, peers): (&str, &PeerClient),
+    etcd: &EtcdAccess,
     doors: &Doors,
     (registry, readiness): (&Registry, &Readiness),
     stop: &CancellationToken,
 ) -> anyhow::Result<Opened> {
     match settings.control_store {
         ControlEngine::Raft => {
-            let node = RaftNode::prepare(options(settings, address, registry)?, peers.clone()).await?;
+            let node = RaftNode::prepare(options(settings, address, registry)?, peers.clone());
+            let node = node.await.map_err(told)?;
             let routes = Router::new().nest(control::raft::BASE, node.router(stop.clone()));
             doors.begin(routes.clone());
             let waiting = node.waiting();
             let store = tokio::select! {
-                started = node.start() => started?,
+                started = node.start() => started.map_err(told)?,
                 () = tell(waiting, readiness) => unreachable!("it tells until it is dropped"),
             };
             readiness.not_ready("starting");
@@ -59,16 +59,30 @@ pub(super) async fn open(
         }
         ControlEngine::Etcd => {
             let endpoints = &settings.etcd_endpoints.0;
-            let opened = tokio::time::timeout(ETCD_WAIT, control::connect_etcd(endpoints)).await;
-            let engine = opened
-                .with_context(|| format!("no etcd at {} (ETCD_ENDPOINTS) within {ETCD_WAIT:?}", endpoints.join(", ")))??;
+            let opened = tokio::time::timeout(ETCD_WAIT, control::connect_etcd_as(endpoints, etcd)).await;
+            let engine = opened.unwrap_or_else(|_| {
+                let (all, one) = (endpoints.join(", "), endpoints.first().map_or("", String::as_str));
+                let hint = format!("is it running? Ask: etcdctl --endpoints {one} endpoint health");
+                Err(control::Error::Unavailable(format!(
+                    "no etcd at {all} (ETCD_ENDPOINTS) within {ETCD_WAIT:?}; {hint}"
+                )))
+            });
+            let engine = engine.map_err(told)?;
             Ok(Opened {
                 engine,
-                cluster: Cluster::Etcd(EtcdAdmin::connect(endpoints).await?),
+                cluster: Cluster::Etcd(EtcdAdmin::connect(endpoints, etcd).await?),
                 raft: None,
                 routes: Router::new(),
             })
         }
+    }
+}
+
+/// A reason not to start, without what the store calls it: that is about requests, and there is none yet.
+fn told(error: control::Error) -> anyhow::Error {
+    match error {
+        control::Error::Invalid(reason) | control::Error::Unavailable(reason) => anyhow::anyhow!(reason),
+        other => other.into(),
     }
 }
 

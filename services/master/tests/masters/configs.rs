@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use control::conformance::Port;
 use futures::future::join_all;
 use master::Settings;
 use settings::Sources;
 
-use crate::port::Port;
 use crate::support::{Masters, put};
 
 fn file(at: usize) -> PathBuf {

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use api::ErrorCode;
 use api::raft::{StoreRole, StoreStatus};
 use bytes::Bytes;
+use control::conformance::Port;
 use futures::future::join_all;
 use master::{Handle, Settings};
 use serde_json::Value;
 use settings::{List, Secret};
 use tempfile::TempDir;
 use transport::peer::{PeerClient, PeerError, PeerPolicy, PeerRequest};
-
-use crate::port::Port;
 
 pub(crate) const TOKEN: &str = "secret";
 /// Longest wait for anything; far beyond what any takes.

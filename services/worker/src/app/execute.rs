@@ -65,6 +65,7 @@ impl Executor {
                 tables,
                 target_partitions,
                 now_ms,
+                namespace,
                 ..
             } => {
                 let request = PlanRequest {
@@ -72,6 +73,7 @@ impl Executor {
                     tables,
                     target_partitions,
                     now_ms,
+                    namespace,
                 };
                 let planning = self.plan(job, request, &cancel).instrument(span);
                 planning.await.map(Outcome::Planned)

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use control::{Consistency, ControlStore, Range};
+use control::{Consistency, ControlStore, Range, user_prefix};
 use query::{KvRow, KvSnapshot, KvSource};
 
-/// Where the users' keys live in the control store.
-const PREFIX: &str = "kv/";
 /// Keys asked for at once. One answer is one revision, so there is only one.
 const MOST_KEYS: usize = 10_000;
 
@@ -25,10 +23,11 @@ impl Keys {
 
 #[async_trait]
 impl KvSource for Keys {
-    async fn read(&self, prefix: &str, max_bytes: usize) -> Result<KvSnapshot, String> {
+    async fn read(&self, namespace: &str, prefix: &str, max_bytes: usize) -> Result<KvSnapshot, String> {
+        let own = user_prefix(namespace);
         let range = Range {
             limit: MOST_KEYS,
-            ..Range::prefix(format!("{PREFIX}{prefix}"))
+            ..Range::prefix(format!("{own}{prefix}"))
         };
         let found = self.store.range(range, Consistency::Linearizable).await;
         let found = found.map_err(|error| error.to_string())?;
@@ -38,7 +37,7 @@ impl KvSource for Keys {
             more: found.more,
         };
         for item in found.items {
-            let key = item.key.strip_prefix(PREFIX).unwrap_or(&item.key).to_owned();
+            let key = item.key.strip_prefix(&*own).unwrap_or(&item.key).to_owned();
             let Some(rest) = left.checked_sub(key.len() + item.value.len()) else {
                 snapshot.more = true;
                 break;

@@ -151,6 +151,17 @@ impl Cluster {
     }
 
     pub(super) async fn plan(&self, worker: usize, sql: &str, tables: BTreeMap<String, PlanTable>) -> (JobId, Outcome) {
+        self.plan_in("", worker, sql, tables).await
+    }
+
+    /// Plans a job of a namespace.
+    pub(super) async fn plan_in(
+        &self,
+        namespace: &str,
+        worker: usize,
+        sql: &str,
+        tables: BTreeMap<String, PlanTable>,
+    ) -> (JobId, Outcome) {
         let job = JobId::new_now();
         let plan = Assignment::Plan {
             job,
@@ -159,6 +170,7 @@ impl Cluster {
             tables,
             target_partitions: 3,
             now_ms: 0,
+            namespace: namespace.to_owned(),
         };
         self.order(worker, |orders| orders.start.push(plan));
         (job, self.outcome(WorkId::Plan(job, 0)).await)

@@ -153,12 +153,14 @@ async fn polls_say_how_far_tasks_are_and_reports_what_they_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_of_the_control_store_are_a_table() {
+async fn keys_of_the_jobs_namespace_are_a_table() {
     let cluster = Cluster::new(1).await;
     for (key, value) in [
         ("kv/users/1", "ann"),
         ("kv/users/2", "bob"),
         ("kv/other", "x"),
+        ("kvns/team/users/1", "eve"),
+        ("kvns/team2/users/2", "secret"),
         ("members/z", "secret"),
     ] {
         cluster.store.put(key, value.into(), None).await.unwrap();
@@ -168,20 +170,23 @@ async fn keys_of_the_control_store_are_a_table() {
         ..Default::default()
     };
     let sql = "SELECT string_agg(key || '=' || text, ',' ORDER BY key) FROM t";
-    let (job, outcome) = cluster.plan(0, sql, [("t".to_owned(), spec.into())].into()).await;
-    let Outcome::Planned(graph) = outcome else {
-        panic!("{outcome:?}")
-    };
-    cluster.serve_plans(job, &graph);
-    let outcomes = cluster.run(job, &graph).await;
-    let Outcome::Done(done) = &outcomes[0] else {
-        panic!("{outcomes:?}")
-    };
-    let Some(ResultPart::Inline(bytes)) = &done.result else {
-        panic!("{done:?}")
-    };
-    let text = String::from_utf8_lossy(bytes);
-    assert!(text.contains("users/1=ann,users/2=bob") && !text.contains("secret"), "{text}");
+    for (namespace, expected) in [("", "users/1=ann,users/2=bob"), ("team", "users/1=eve")] {
+        let tables = [("t".to_owned(), spec.clone().into())].into();
+        let (job, outcome) = cluster.plan_in(namespace, 0, sql, tables).await;
+        let Outcome::Planned(graph) = outcome else {
+            panic!("{outcome:?}")
+        };
+        cluster.serve_plans(job, &graph);
+        let outcomes = cluster.run(job, &graph).await;
+        let Outcome::Done(done) = &outcomes[0] else {
+            panic!("{outcomes:?}")
+        };
+        let Some(ResultPart::Inline(bytes)) = &done.result else {
+            panic!("{done:?}")
+        };
+        let text = String::from_utf8_lossy(bytes);
+        assert!(text.contains(expected) && !text.contains("secret"), "{namespace}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

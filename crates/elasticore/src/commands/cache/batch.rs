@@ -15,8 +15,8 @@ pub(crate) struct BatchArgs {
     /// Operations, one JSON object a line, as in {"op":"get","key":"a"}: `-` for standard input, `@FILE` for a file. The
     /// operations are get, put, delete, touch and incr.
     operations: String,
-    /// Namespace of operations that name none.
-    #[arg(long, value_name = "NAME")]
+    /// Namespace; with `*` each operation names its own.
+    #[arg(long, visible_alias = "ns", value_name = "NAME")]
     namespace: Option<String>,
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct ClearArgs {
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
     /// In this namespace, instead of the default one.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "ns", value_name = "NAME")]
     namespace: Option<String>,
     /// Everything in the default namespace.
     #[arg(long, conflicts_with_all = ["prefix", "namespace"])]

@@ -39,7 +39,7 @@ pub(crate) struct EntryArgs {
     /// The key, 1 to 1024 bytes.
     key: String,
     /// Namespace of the key.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "ns", value_name = "NAME")]
     namespace: Option<String>,
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum DatasetsCommand {
 #[derive(Debug, Args)]
 struct PlaceArgs {
     /// Namespace of the dataset.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "ns", value_name = "NAME")]
     namespace: Option<String>,
 }
 

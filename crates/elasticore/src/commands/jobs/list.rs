@@ -37,7 +37,7 @@ pub(crate) struct ListArgs {
     /// Only jobs submitted longer ago than this, as in 1d.
     #[arg(long, value_name = "DURATION")]
     until: Option<HumanDuration>,
-    /// Namespace of the jobs.
+    /// Namespace of the jobs; `*` is all.
     #[arg(long = "namespace", visible_alias = "ns", value_name = "NAME")]
     namespace: Option<String>,
     /// Only jobs older than this one.
@@ -47,7 +47,7 @@ pub(crate) struct ListArgs {
 
 pub(super) async fn run(arguments: ListArgs, client: &Client, output: &mut Output) -> anyhow::Result<Exit> {
     let request = Request::get("/jobs")
-        .query("ns", arguments.namespace)
+        .query("ns", arguments.namespace.as_ref())
         .query("state", arguments.state)
         .query("label", (!arguments.labels.is_empty()).then(|| arguments.labels.join(",")))
         .query("name", arguments.name)
@@ -64,13 +64,23 @@ pub(super) async fn run(arguments: ListArgs, client: &Client, output: &mut Outpu
         eprintln!("no jobs");
         return Ok(Exit::Ok);
     }
-    let mut table = Table::new(["ID", "STATE", "SUBMITTED", ">TOOK", ">TASKS", ">ROWS", "NAME OR QUERY"]);
+    let of_all = arguments.namespace.as_deref() == Some("*");
+    let mut columns = vec!["ID", "STATE", "SUBMITTED", ">TOOK", ">TASKS", ">ROWS", "NAME OR QUERY"];
+    if of_all {
+        columns.insert(1, "NAMESPACE");
+    }
+    let mut table = Table::new(columns);
     for job in &list.items {
-        table.row(row(job, output.is_for_people()));
+        let mut row = Vec::from(row(job, output.is_for_people()));
+        if of_all {
+            row.insert(1, job.namespace.as_str().into());
+        }
+        table.row(row);
     }
     output.table(&table)?;
     if let (Some(next), true) = (list.next, output.is_for_people()) {
-        eprintln!("more: elasticore jobs list --after {next}");
+        let namespace = arguments.namespace.map(|name| format!(" --ns '{name}'")).unwrap_or_default();
+        eprintln!("more: elasticore jobs list{namespace} --after {next}");
     }
     Ok(Exit::Ok)
 }

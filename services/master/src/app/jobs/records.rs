@@ -1,6 +1,7 @@
 //! Reading jobs: always from the control store, on any master.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use api::JobId;
 use api::job::{JobList, JobState};
@@ -15,8 +16,8 @@ const PAGE: usize = 500;
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// Only of this namespace; empty is the default one.
-    pub namespace: String,
+    /// Only of this namespace, the default one is empty; of all without.
+    pub namespace: Option<Arc<str>>,
     /// Only jobs in this state.
     pub state: Option<JobState>,
     /// Only jobs with all of these labels.
@@ -36,7 +37,7 @@ pub struct Listing {
 impl Listing {
     fn wants(&self, record: &JobRecord) -> bool {
         let labels = &record.spec.labels;
-        record.namespace == self.namespace
+        self.namespace.as_ref().is_none_or(|only| *record.namespace == **only)
             && self.state.is_none_or(|state| state == record.state)
             && self.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.name.as_ref().is_none_or(|name| record.spec.name.as_ref() == Some(name))

@@ -31,6 +31,7 @@ pub(crate) fn is_unhurried(method: &Method, path: &str) -> bool {
 
 /// Where the dataset is.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Place {
     /// Its namespace; `X-Namespace` does the same.

@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// What is uploaded.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// The dataset's namespace; `X-Namespace` does the same.
@@ -62,7 +63,7 @@ async fn put(
         format: options.format,
         only_new,
     };
-    let (uploaded, created) = app.datasets.upload(order, transport::upload(body).boxed()).await?;
+    let (uploaded, created) = app.datasets.upload(order, transport::client_upload(body).boxed()).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(uploaded)))
 }

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::InNamespace;
 use crate::app::jobs::{Error, Follower};
+use crate::http::who::{Who, stream_over};
 use crate::http::{AppState, params};
 
 /// Silence after which a comment is sent, so that proxies and clients see the stream live.
@@ -29,10 +30,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Follow a job. Events `state` (the state changed; the first one tells the present) and `progress` carry the job; `note` carries
 /// what went wrong without ending it: failed attempts, lost workers, slow tasks. The stream ends after a final state. `error` says
 /// that it ended early: ask again.
-#[utoipa::path(get, operation_id = "job_events", path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(get, operation_id = "job_events", path = "/jobs/{id}/events", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, description = "text/event-stream"), (status = 404, body = Problem)))]
 async fn events(
     State(app): State<AppState>,
+    who: Who,
     ApiPath(id): ApiPath<JobId>,
     headers: HeaderMap,
     ApiQuery(options): ApiQuery<InNamespace>,
@@ -48,7 +50,7 @@ async fn events(
     };
     let present = notes(&first, 0).chain([sse("state", &first.view())]).collect::<Vec<_>>();
     let changes = futures::stream::iter(present).chain(unfold(Some(position), change).map(futures::stream::iter).flatten());
-    let until_stop = changes.map(Ok).take_until(app.stop.clone().cancelled_owned());
+    let until_stop = changes.map(Ok).take_until(stream_over(app, who));
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 

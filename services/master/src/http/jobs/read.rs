@@ -24,9 +24,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Which jobs.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Namespace of the jobs, instead of the header `X-Namespace`.
+    /// Namespace of the jobs, instead of the header `X-Namespace`; `*` is all.
     ns: Option<String>,
     /// Only jobs in this state.
     state: Option<JobState>,
@@ -35,8 +36,10 @@ struct Options {
     /// Only jobs of this name.
     name: Option<String>,
     /// Only jobs accepted at this time or later, Unix milliseconds.
+    #[param(format = "uint64")]
     since: Option<u64>,
     /// Only jobs accepted before this time, Unix milliseconds.
+    #[param(format = "uint64")]
     until: Option<u64>,
     /// At most so many, 1 to 500; 50 unless set.
     limit: Option<usize>,
@@ -58,7 +61,7 @@ async fn list(
         return Err(ApiError::invalid(format!("limit is {limit}; it must be 1 to {MAX_ITEMS}")));
     }
     let listing = Listing {
-        namespace: params::namespace(options.ns.as_deref(), &headers)?.to_string(),
+        namespace: params::scope(options.ns.as_deref(), &headers)?.one(),
         state: options.state,
         labels: options.label.as_deref().map_or_else(|| Ok(Vec::new()), labels)?,
         name: options.name,
@@ -80,7 +83,7 @@ fn labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 /// A job, its progress and, when it failed, why.
-#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(get, operation_id = "job_get", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem)))]
 async fn get(
     State(app): State<AppState>,

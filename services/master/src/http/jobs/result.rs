@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// In which form.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// Namespace of the job, instead of the header `X-Namespace`.
@@ -33,7 +34,7 @@ struct Options {
 }
 
 /// The result of a job that succeeded. `X-Rows` says how many rows; `HEAD` asks for nothing more.
-#[utoipa::path(get, operation_id = "job_result", path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path), Options),
+#[utoipa::path(get, operation_id = "job_result", path = "/jobs/{id}/result", tag = "jobs", params(("id" = String, Path, format = "uuid"), Options),
     responses(
         (status = 200, description = "The rows, in the format asked for"),
         (status = 400, body = Problem, description = "Unknown format, or one that cannot hold these columns"),

@@ -9,6 +9,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jobs::JobRecord;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use transport::{ApiError, ApiJson, ApiPath, ApiQuery};
 use utoipa::IntoParams;
@@ -16,10 +17,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::InNamespace;
+use crate::app::auth::check_job;
+use crate::http::who::{self, Who};
 use crate::http::{AppState, params};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What stands for itself in a query is written plainly.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(submit)).routes(routes!(cancel))
@@ -27,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// How to submit.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// Namespace of the job, instead of the header `X-Namespace`.
@@ -52,18 +58,20 @@ struct Options {
     ))]
 async fn submit(
     State(app): State<AppState>,
+    Who(caller): Who,
     headers: HeaderMap,
     ApiQuery(options): ApiQuery<Options>,
     ApiJson(spec): ApiJson<JobSpec>,
 ) -> Result<Response, ApiError> {
     let namespace = params::namespace(options.ns.as_deref(), &headers)?;
+    check_job(&caller, &namespace, &spec).map_err(who::denied)?;
     if options.dry_run {
         return Ok(Json(app.jobs.dry_run(&namespace, spec).await?).into_response());
     }
     let wait = params::wait(&headers)?;
     let key = params::header(&headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
     let job = app.jobs.submit(&namespace, spec, key).await?;
-    let location = HeaderValue::from_str(&format!("/jobs/{}", job.id)).map_err(|error| ApiError::internal(&error))?;
+    let location = location(&job)?;
     let Some(patience) = wait else {
         return Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response());
     };
@@ -74,6 +82,15 @@ async fn submit(
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+/// Where a job is; whoever follows it finds the job whatever its headers.
+fn location(job: &Job) -> Result<HeaderValue, ApiError> {
+    let mut place = format!("/jobs/{}", job.id);
+    if !job.namespace.is_empty() {
+        place.extend(["?ns="].into_iter().chain(utf8_percent_encode(&job.namespace, ESCAPED)));
+    }
+    HeaderValue::from_str(&place).map_err(|error| ApiError::internal(&error))
 }
 
 /// The job with its rows; as a problem when it failed; 202 while it runs.
@@ -92,7 +109,7 @@ async fn waited(app: &AppState, record: JobRecord) -> Result<Response, ApiError>
 }
 
 /// Cancel a job. Its end is durable when this answers; its workers stop a moment later.
-#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), InNamespace),
+#[utoipa::path(delete, operation_id = "job_cancel", path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path, format = "uuid"), InNamespace),
     responses((status = 200, body = Job), (status = 404, body = Problem), (status = 409, body = Problem, description = "It has ended otherwise")))]
 async fn cancel(
     State(app): State<AppState>,

@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// In which form.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PlanOptions {
     /// Namespace of the job, instead of the header `X-Namespace`.
@@ -60,7 +61,7 @@ impl PlanFormat {
 }
 
 /// The plan of a job: its stages and what each does.
-#[utoipa::path(get, operation_id = "job_plan", path = "/jobs/{id}/plan", tag = "jobs", params(("id" = String, Path), PlanOptions),
+#[utoipa::path(get, operation_id = "job_plan", path = "/jobs/{id}/plan", tag = "jobs", params(("id" = String, Path, format = "uuid"), PlanOptions),
     responses(
         (status = 200, content((String = "text/plain"), (JobPlan = "application/json"), (String = "text/vnd.graphviz"))),
         (status = 404, body = Problem),
@@ -84,6 +85,7 @@ async fn plan(
 
 /// Which tasks.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct TaskOptions {
     /// Namespace of the job, instead of the header `X-Namespace`.
@@ -99,7 +101,7 @@ struct TaskOptions {
 }
 
 /// The tasks of a job with their attempts: who ran them, when, what they wrote, and why they failed. Also after its end.
-#[utoipa::path(get, operation_id = "job_tasks", path = "/jobs/{id}/tasks", tag = "jobs", params(("id" = String, Path), TaskOptions),
+#[utoipa::path(get, operation_id = "job_tasks", path = "/jobs/{id}/tasks", tag = "jobs", params(("id" = String, Path, format = "uuid"), TaskOptions),
     responses(
         (status = 200, body = JobTasks),
         (status = 400, body = Problem),

@@ -17,6 +17,7 @@ use transport::peer::PeerClient;
 
 use crate::Settings;
 use crate::app::App;
+use crate::app::auth::{ApiKeys, Identities, Keyring};
 use crate::app::auxiliaries::Auxiliaries;
 use crate::app::backups::Backups;
 use crate::app::cluster::Cluster;
@@ -79,7 +80,10 @@ pub(in crate::http) fn app(parts: Parts) -> Arc<App> {
     let blobs = Arc::new(Replicated::new(peers.clone(), Arc::clone(&view)));
     let real = Datasets::new(Arc::clone(&store), Arc::<Replicated>::clone(&blobs));
     let datasets = datasets.unwrap_or_else(|| Arc::new(real.clone()));
+    let keyring = Arc::new(Keyring::new(Duration::from_secs(60)));
     Arc::new(App {
+        api_keys: ApiKeys::new(Arc::clone(&store), Arc::clone(&keyring)),
+        identities: Arc::new(Identities::off(keyring)),
         datasets: real,
         cache: Cache::new(cache_peers, rings, Clock::default(), options, &registry),
         backups: Backups::new(auxiliaries.clone()),

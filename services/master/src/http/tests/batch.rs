@@ -48,10 +48,28 @@ async fn operations_name_namespaces_of_their_own() {
         { "op": "put", "key": "k", "value": "of b", "ns": "b" },
         { "op": "get", "key": "k", "ns": "" },
     ]);
-    let results = batch(&stack, "/cache/_batch?ns=a", ops).await;
-    assert_eq!(statuses(&results), [201, 201, 404]);
-    assert_eq!(stack.get("/cache/k?ns=a").await.expect(200).text(), "default");
+    let results = batch(&stack, "/cache/_batch?ns=*", ops.clone()).await;
+    assert_eq!(statuses(&results), [201, 201, 200]);
+    assert_eq!(stack.get("/cache/k").await.expect(200).text(), "default");
     assert_eq!(stack.get("/cache/k?ns=b").await.expect(200).text(), "of b");
+
+    let within = json!([{ "op": "get", "key": "k" }, { "op": "get", "key": "k", "ns": "b" }]);
+    let results = batch(&stack, "/cache/_batch?ns=b", within).await;
+    assert_eq!((&results[0]["value"], &results[1]["value"]), (&json!("of b"), &json!("of b")));
+    for path in ["/cache/_batch", "/cache/_batch?ns=a"] {
+        let refused = stack.json("POST", path, &json!({ "ops": ops })).await;
+        refused.problem(400, "invalid_argument", "send it in a batch with ns=");
+    }
+    for path in [
+        "/cache/k?ns=*",
+        "/kv/k?ns=*",
+        "/kv?ns=*",
+        "/kv/_watch?ns=*",
+        "/datasets?ns=*",
+        "/ring?ns=*",
+    ] {
+        stack.get(path).await.problem(400, "invalid_argument", "about one: name it");
+    }
 }
 
 #[tokio::test]

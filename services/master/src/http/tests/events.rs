@@ -66,7 +66,8 @@ fn tell(stack: &Stack, node: usize, line: impl Into<String>) {
 #[tokio::test]
 async fn events_of_all_auxiliaries_are_one_stream() {
     let stack = Stack::start(2, 1).await;
-    let mut heard = Heard::of(&stack, "/events").await;
+    let mut heard = Heard::of(&stack, "/events?ns=*").await;
+    let mut own = Heard::of(&stack, "/events").await;
     tell(&stack, 0, line("set", "", "a"));
     assert_eq!(heard.next().await, format!("event: set / data: {}", line("set", "", "a")));
     tell(&stack, 1, line("expire", "n", "b"));
@@ -76,6 +77,12 @@ async fn events_of_all_auxiliaries_are_one_stream() {
     );
     tell(&stack, 1, r#"{"lagged":12}"#);
     assert_eq!(heard.next().await, r#"event: missed / data: {"missed":12}"#);
+    assert_eq!(own.next().await, format!("event: set / data: {}", line("set", "", "a")));
+    assert_eq!(
+        own.next().await,
+        r#"event: missed / data: {"missed":null}"#,
+        "of n it hears nothing"
+    );
 }
 
 #[tokio::test]

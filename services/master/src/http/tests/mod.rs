@@ -1,6 +1,7 @@
 //! The endpoints of the cache and of its operations, asked through the routers of a master whose auxiliaries live in this
 //! process: real owners behind the seam to peers, and a private listener each, which can be told to fail.
 
+mod access;
 mod app;
 mod auxiliary;
 mod backups;

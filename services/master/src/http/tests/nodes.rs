@@ -86,6 +86,58 @@ async fn document_has_every_public_route() {
     }
 }
 
+#[tokio::test]
+async fn document_says_of_each_parameter_where_it_goes() {
+    let stack = Stack::start(0, 1).await;
+    let document = stack.get("/openapi.json").await.expect(200).json();
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let named = |parameter: &Value| path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert_eq!(parameter["in"] == "path", named(parameter), "{method} {path}: {parameter}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} parameters");
+    let options = &document["paths"]["/cache/{key}"]["get"]["parameters"];
+    assert!(
+        options
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["name"] == "ns" && one["required"] == false),
+        "{options}"
+    );
+}
+
+#[tokio::test]
+async fn document_says_that_errors_are_problems() {
+    let stack = Stack::start(0, 1).await;
+    let document = stack.get("/openapi.json").await.expect(200).json();
+    let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    for (name, operation) in operations {
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.contains_key("default"), "{name}");
+        for (status, response) in responses {
+            let problem = "#/components/schemas/Problem";
+            let of = |kind: &str| response["content"][kind]["schema"]["$ref"].clone();
+            assert_ne!(of("application/json"), problem, "{name}: {status}");
+            let refused = !matches!(status.as_bytes()[0], b'2' | b'3');
+            let documented = response["content"].is_object();
+            assert_eq!(
+                of("application/problem+json") == problem,
+                refused && documented,
+                "{name}: {status}"
+            );
+        }
+    }
+}
+
 /// Every reference in a document.
 fn collect(value: &Value, references: &mut Vec<String>) {
     match value {

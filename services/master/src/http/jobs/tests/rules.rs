@@ -14,9 +14,11 @@ async fn a_job_of_another_namespace_is_not_there() {
     let store = Store::open().await;
     let master = Master::leading(&store).await;
     let team = [("x-namespace", "team")];
-    let accepted = master.ask_with("POST", "/jobs", &team, Some(job(json!({})))).await.json();
+    let answer = master.ask_with("POST", "/jobs", &team, Some(job(json!({})))).await;
+    let accepted = answer.json();
     assert_eq!(accepted["namespace"], "team");
     let id = accepted["id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("/jobs/{id}?ns=team"));
     for (method, path) in [
         ("GET", ""),
         ("GET", "/plan"),
@@ -40,7 +42,9 @@ async fn a_job_of_another_namespace_is_not_there() {
             .unwrap()
             .len()
     };
-    assert_eq!((count("").await, count("?ns=team").await), (0, 1));
+    assert_eq!((count("").await, count("?ns=team").await, count("?ns=*").await), (0, 1, 1));
+    let any = master.ask("GET", &format!("/jobs/{id}?ns=*"), None).await;
+    any.problem(400, "invalid_argument", "about one: name it");
     let keyed = [("x-namespace", "other"), ("idempotency-key", "k")];
     let theirs = master
         .ask_with("POST", "/jobs", &keyed, Some(job(json!({ "priority": 1 }))))

@@ -3,6 +3,7 @@
 mod conditions;
 mod limits;
 mod listings;
+mod namespaces;
 mod side;
 mod transactions;
 mod watches;

@@ -69,7 +69,11 @@ impl Side {
         let server = control::conformance::EtcdServer::start(&[]).await;
         let endpoints = [server.endpoint()];
         let store = control::connect_etcd(&endpoints).await.unwrap();
-        let cluster = Cluster::Etcd(control::EtcdAdmin::connect(&endpoints).await.unwrap());
+        let cluster = Cluster::Etcd(
+            control::EtcdAdmin::connect(&endpoints, &control::EtcdAccess::default())
+                .await
+                .unwrap(),
+        );
         Self::over(store, cluster, Engine::Etcd(server))
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Below the system's range for outgoing connections (32768 and up on Linux), which would take them at any time.
 const RANGE: Range<u16> = 12_000..32_000;
 
-/// A port of this machine's loopback, kept for us as long as this lives: a node may be killed and come back on it.
+/// A port of this machine's loopback, kept for us as long as this lives: a node, or an etcd, may be killed and come back on it.
 #[derive(Debug)]
 pub struct Port {
     number: u16,

@@ -1,0 +1,6 @@
+//! Certificates on disk, and handshakes over loopback connections.
+
+mod handshakes;
+mod identities;
+mod reloads;
+mod town;

@@ -1,0 +1,1 @@
+"""The dashboards of Grafana: what `grafana/generate` writes to grafana/dashboards."""

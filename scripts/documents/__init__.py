@@ -1,0 +1,1 @@
+"""What scripts/check-docs is made of."""

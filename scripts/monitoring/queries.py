@@ -1,0 +1,53 @@
+"""The queries of dashboards, as Grafana would ask them."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query of a panel. Boards are named without their prefix: `cache` is elasticore-cache."""
+
+    board: str
+    panel: str
+    legend: str
+    expr: str
+    unit: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.board} / {self.panel} / {self.legend}"
+
+
+def boards() -> dict[str, dict]:
+    files = sorted((ROOT / "grafana/dashboards").glob("*.json"))
+    return {path.stem.removeprefix("elasticore-"): json.loads(path.read_text()) for path in files}
+
+
+def asked(board: dict, expr: str, window: str) -> str:
+    """A query with `$__rate_interval` as this window and all variables at All."""
+    expr = expr.replace("$__rate_interval", window)
+    for variable in board["templating"].get("list", []):
+        expr = re.sub(rf"\${variable['name']}\b", variable["allValue"], expr)
+    if "$" in expr:
+        raise ValueError(f"{board['uid']}: no such variable in {expr}")
+    return expr
+
+
+def panels(window: str = "1m") -> list[Query]:
+    """Every query of every panel."""
+    return [
+        Query(name, panel["title"], target["legendFormat"], asked(board, target["expr"], window), panel["fieldConfig"]["defaults"]["unit"])
+        for name, board in boards().items()
+        for panel in board["panels"]
+        for target in panel.get("targets", [])
+    ]
+
+
+def annotations() -> dict[str, str]:
+    """Queries of annotations by name; all boards have the same."""
+    return {a["name"]: a["expr"] for board in boards().values() for a in board["annotations"]["list"]}
