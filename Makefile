@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv check-history load-test release sbom schemathesis clean
+.PHONY: help run install test test-full lint dashboards check-monitoring docs offline-images sample-data bench-cache bench-kv bench-jobs bench-eviction soak-kv fuzz check-history load-test release sbom schemathesis clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-eviction: ## hit ratios and cost of the eviction policies on synthetic tra
 soak-kv: ## the key-value store under faults: 200 histories on both engines, each judged, as root (JOBS=6 at once; SOAK="--histories 20 --fault kill")
 	@$(IN_ENV) cargo build --locked --workspace --all-features --bins --example soak_kv
 	@$(IN_ENV) "$$CARGO_TARGET_DIR/debug/examples/soak_kv" --jobs $(or $(JOBS),1) $(SOAK)
+
+fuzz: ## every parser that is ours with bytes that nobody would send: 5 minutes each (FUZZ_SECONDS), 2 at once (FUZZ_JOBS), TARGETS="ring names"
+	@scripts/fuzz $(TARGETS)
 
 check-history: ## judges a recorded history again: make check-history FILE=data/soak-kv/….ndjson
 	@$(IN_ENV) cargo run --locked -p histories --example check_history -- $(FILE)

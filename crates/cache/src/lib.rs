@@ -19,6 +19,9 @@ mod batching;
 mod clock;
 pub mod events;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod net;
 pub mod owner;
 mod seam;

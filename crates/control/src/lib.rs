@@ -19,6 +19,9 @@ pub mod etcd;
 mod etcd_access;
 mod etcd_view;
 mod failover;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instrumented;
 pub mod raft;
 pub mod remote;

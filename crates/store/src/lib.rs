@@ -6,3 +6,6 @@
 pub mod backup;
 pub mod blob;
 pub mod cache;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;

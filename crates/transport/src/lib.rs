@@ -6,6 +6,9 @@ mod current;
 mod error;
 mod extract;
 pub mod frames;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod peer;
 mod request_id;
 pub mod server;

@@ -2,6 +2,9 @@
 
 mod lane;
 mod operation;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod packing;
+#[cfg(not(feature = "fuzzing"))]
 mod packing;
 mod pulse;
 mod route;

@@ -9,7 +9,7 @@ const WORTH_IT: usize = 80;
 const HEADER: usize = 4;
 
 /// Compresses a value of at least `threshold` bytes, if that is worth it.
-pub(super) fn pack(value: Bytes, threshold: usize) -> (Bytes, Packing) {
+pub(crate) fn pack(value: Bytes, threshold: usize) -> (Bytes, Packing) {
     if value.len() < threshold.max(1) {
         return (value, Packing::Plain);
     }
@@ -22,7 +22,7 @@ pub(super) fn pack(value: Bytes, threshold: usize) -> (Bytes, Packing) {
 }
 
 /// The value as it was sent; none when it is damaged, or claims to be larger than `limit`.
-pub(super) fn unpack(value: Bytes, packing: Packing, limit: usize) -> Option<Bytes> {
+pub(crate) fn unpack(value: Bytes, packing: Packing, limit: usize) -> Option<Bytes> {
     match packing {
         Packing::Plain => Some(value),
         Packing::Lz4 => {

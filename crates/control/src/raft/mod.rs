@@ -16,6 +16,8 @@ mod disk;
 mod format;
 mod formation;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod identity;
 mod initial;
 mod lead;

@@ -38,6 +38,22 @@ pub(crate) enum ImagePart {
     Keys(Vec<(Arc<str>, Stored)>),
 }
 
+impl ImagePart {
+    /// Why no store can have made it, whatever its checksum says: its counters leave no room to count on.
+    pub(crate) fn impossible(&self) -> Option<String> {
+        /// No store counts so far: at a million writes a second it would take a hundred thousand years.
+        const MOST: u64 = 1 << 62;
+        let impossible = match self {
+            Self::Counters { revision, next_lease } => *revision > MOST || next_lease.unsigned_abs() > MOST,
+            Self::Leases(_) => false,
+            Self::Keys(keys) => keys
+                .iter()
+                .any(|(_, stored)| stored.version > MOST || stored.mod_revision > MOST || stored.create_revision > MOST),
+        };
+        impossible.then(|| "its counters are beyond what any store reaches".to_owned())
+    }
+}
+
 impl State {
     /// Freezes the state.
     pub(crate) fn image(&self) -> Image {

@@ -33,6 +33,8 @@
 mod dir;
 mod error;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod info;
 mod item;
 mod reader;

@@ -57,7 +57,8 @@ impl Trailer {
     /// Bytes of content in a whole file of `file_len` bytes, without reading it.
     pub(super) fn content_len(file_len: u64) -> u64 {
         let rest = file_len.saturating_sub(FOOTER as u64);
-        rest - 4 * rest.div_ceil(BLOCK as u64 + 4)
+        // No blob has only a part of its one checksum; such a file was cut.
+        rest.saturating_sub(rest.div_ceil(BLOCK as u64 + 4).saturating_mul(4))
     }
 
     /// Reads the footer of a file of `file_len` bytes: length and checksum of the content, and how many bytes there are
@@ -143,6 +144,13 @@ mod tests {
         ] {
             let file_len = len + 4 * len.div_ceil(block) + FOOTER as u64;
             assert_eq!(Trailer::content_len(file_len), len);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_to_a_few_bytes_has_no_content() {
+        for file_len in 0..FOOTER as u64 + 5 {
+            assert_eq!(Trailer::content_len(file_len), 0, "{file_len} bytes");
         }
     }
 

@@ -11,6 +11,8 @@
 
 mod error;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod index;
 mod name;
 mod reader;

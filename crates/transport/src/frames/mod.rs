@@ -26,6 +26,8 @@
 
 mod client;
 mod connect;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod link;
 mod metrics;
 mod outbox;

@@ -31,8 +31,11 @@ impl Memory {
     /// Appends an entry; a hole is refused.
     pub(super) fn append(&mut self, entry: Entry) -> Result<(), String> {
         let index = entry.log_id.index;
+        if index == u64::MAX {
+            return Err(format!("entry {index} is beyond what any log reaches"));
+        }
         if let Some(last) = self.entries.back().map(|last| last.log_id.index)
-            && index != last + 1
+            && Some(index) != last.checked_add(1)
         {
             return Err(format!("entry {index} follows entry {last}"));
         }
@@ -43,7 +46,7 @@ impl Memory {
 
     /// Drops what comes after an entry.
     pub(super) fn truncate_after(&mut self, last: Option<u64>) {
-        let keep = last.map_or(0, |last| last + 1);
+        let keep = last.map_or(0, |last| last.saturating_add(1));
         while let Some(dropped) = self.entries.pop_back_if(|entry| entry.log_id.index >= keep) {
             self.bytes -= entry_bytes(&dropped);
         }

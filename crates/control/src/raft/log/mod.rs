@@ -1,5 +1,7 @@
 //! The durable log: segments of checksummed frames on disk, written by one thread, mirrored in memory.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzed;
 mod memory;
 mod record;
 mod recover;

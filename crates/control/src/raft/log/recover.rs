@@ -201,9 +201,10 @@ impl Reader<'_> {
         let (Some(first), Some(purged)) = (self.memory.first_index(), self.memory.purged) else {
             return Ok(());
         };
-        if first > purged.index + 1 {
+        let expected = purged.index.saturating_add(1);
+        if first > expected {
             let path = self.segments.first().map_or(self.dir, |segment| &segment.path);
-            return Err(self.damaged(path, 0, &format!("entries {} to {} are missing", purged.index + 1, first - 1)));
+            return Err(self.damaged(path, 0, &format!("entries {expected} to {} are missing", first - 1)));
         }
         Ok(())
     }

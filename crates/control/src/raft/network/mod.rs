@@ -21,6 +21,8 @@ pub(crate) use client::{CallError, Client};
 pub(crate) use http::HttpNetwork;
 pub(crate) use link::Links;
 pub(crate) use message::{Answer, Request};
+#[cfg(feature = "fuzzing")]
+pub(crate) use message::{Call, decode_answer, decode_request};
 pub(crate) use none::NoNetwork;
 pub(crate) use stream::{chunks, read_head, write_head};
 

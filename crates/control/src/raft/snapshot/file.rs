@@ -100,6 +100,9 @@ pub(super) fn read(disk: &dyn Disk, path: &Path, limits: HistoryLimits) -> Resul
     loop {
         match input.next()? {
             Record::Part(part) => {
+                if let Some(reason) = part.impossible() {
+                    return Err(reason);
+                }
                 state.absorb(part);
                 parts += 1;
             }

@@ -2,6 +2,8 @@
 
 mod export;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzed;
 mod incoming;
 mod store;
 #[cfg(test)]

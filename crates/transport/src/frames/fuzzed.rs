@@ -1,0 +1,55 @@
+//! Any bytes as frames, for [`crate::fuzzing`].
+
+use bytes::Bytes;
+
+use super::wire::{Arrived, Frame, Incoming, open_call};
+
+/// Largest frame that is taken: small, so that larger ones are tried too.
+const LARGEST: usize = 512;
+
+/// Cut anywhere, bytes are the same frames, and what opens as a call is written as the same bytes.
+pub(crate) fn frames(bytes: &[u8]) {
+    let (cut, bytes) = bytes
+        .split_first()
+        .map_or((1, bytes), |(cut, rest)| (usize::from(*cut).max(1), rest));
+    let whole = arrived(bytes, bytes.len().max(1));
+    assert_eq!(arrived(bytes, cut), whole, "in pieces of {cut}");
+    for frame in whole.iter().flatten() {
+        let Ok(payload) = &frame.payload else { continue };
+        let Ok((call, request, body)) = open_call(frame.kind, payload.clone()) else {
+            continue;
+        };
+        let sent = Frame::call(frame.id, call, request.as_ref(), body.clone(), std::time::Instant::now());
+        let mut again = Vec::new();
+        if let Some(sent) = sent {
+            sent.slices(|part| again.extend_from_slice(&part));
+        }
+        let reread = arrived(&again, again.len().max(1));
+        let Some(
+            [
+                Arrived {
+                    payload: Ok(payload), ..
+                },
+            ],
+        ) = reread.as_deref()
+        else {
+            continue;
+        };
+        let (call_again, request_again, body_again) =
+            open_call(frame.kind, payload.clone()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((call_again, request_again, body_again), (call, request, body));
+    }
+}
+
+/// The frames, as long as they are; none when they are garbled.
+fn arrived(bytes: &[u8], cut: usize) -> Option<Vec<Arrived>> {
+    let mut incoming = Incoming::new(Bytes::new(), LARGEST);
+    let mut all = Vec::new();
+    for piece in bytes.chunks(cut) {
+        incoming.buffer.extend_from_slice(piece);
+        while let Some(frame) = incoming.next().ok()? {
+            all.push(frame);
+        }
+    }
+    Some(all)
+}

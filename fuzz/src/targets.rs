@@ -1,0 +1,193 @@
+//! What fuzzers try: each function takes any bytes and panics when something is wrong.
+//!
+//! Used twice: by the fuzzers of this crate, and by a test of the workspace that replays the corpus. What a parser keeps to itself is
+//! behind the feature `fuzzing` of its crate.
+
+use api::batch::BatchRequest;
+use api::cache::{
+    BatchFrame, Packing, ReplicaAnswer, ReplicaFrame, ReplyFrame, SyncDigests, SyncDigestsRequest, SyncPage, SyncPageRequest,
+};
+use api::job::{JobSpec, TableSpec};
+use api::member::{Member, RingRecord};
+use api::{BootId, JobId, Key, NodeId, Problem};
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned};
+use settings::{ByteSize, HumanDuration, List};
+
+/// All of them, by the names of their corpora.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("api_json", api_json),
+    ("backup_file", backup_file),
+    ("backup_parts", backup_parts),
+    ("blob_trailer", blob_trailer),
+    ("cache_value", cache_value),
+    ("cache_wire", cache_wire),
+    ("frames", frames),
+    ("names", names),
+    ("raft_log", raft_log),
+    ("raft_message", raft_message),
+    ("raft_snapshot", raft_snapshot),
+    ("remote_watch", remote_watch),
+    ("ring", ring),
+    ("settings", settings_values),
+];
+
+/// JSON that clients and other nodes send.
+pub fn api_json(data: &[u8]) {
+    same_json::<BatchRequest>(data);
+    same_json::<JobSpec>(data);
+    same_json::<TableSpec>(data);
+    same_json::<Member>(data);
+    same_json::<Problem>(data);
+}
+
+/// The file of a backup.
+pub fn backup_file(data: &[u8]) {
+    store::fuzzing::backup_file(data);
+}
+
+/// Parts of a backup, their checksums right.
+pub fn backup_parts(data: &[u8]) {
+    store::fuzzing::backup_parts(data);
+}
+
+/// What stands behind the content of a blob.
+pub fn blob_trailer(data: &[u8]) {
+    store::fuzzing::blob_trailer(data);
+}
+
+/// A value as owners keep it: nothing unpacks to more than it may.
+pub fn cache_value(data: &[u8]) {
+    /// Largest value.
+    const LIMIT: usize = 1 << 20;
+    for packing in [Packing::Plain, Packing::Lz4] {
+        cache::fuzzing::unpack(data, packing, LIMIT);
+    }
+    cache::fuzzing::pack_and_unpack(data);
+}
+
+/// What masters and auxiliaries say to each other.
+pub fn cache_wire(data: &[u8]) {
+    same_postcard::<BatchFrame<'_>>(data);
+    same_postcard::<ReplyFrame<'_>>(data);
+    same_postcard::<ReplicaFrame<'_>>(data);
+    same_postcard::<ReplicaAnswer>(data);
+    same_postcard::<SyncDigestsRequest>(data);
+    same_postcard::<SyncDigests>(data);
+    same_postcard::<SyncPageRequest>(data);
+    same_postcard::<SyncPage<'_>>(data);
+}
+
+/// The frames of a connection; the first byte says in what pieces they come.
+pub fn frames(data: &[u8]) {
+    transport::fuzzing::frames(data);
+}
+
+/// Names: what is accepted is what was given, and harmless where it is used.
+pub fn names(data: &[u8]) {
+    transport::fuzzing::request_id(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    store::fuzzing::blob_name(text);
+    control::fuzzing::initial_cluster(text);
+    if let Ok(key) = Key::try_new(text) {
+        assert_eq!(key.as_str(), text);
+    }
+    if let Ok(id) = text.parse::<NodeId>() {
+        assert_eq!(id.as_str(), text);
+        assert!(
+            !text.contains(['/', '\\', '\0', '\n', ' ']) && text != ".." && text != ".",
+            "{text:?}"
+        );
+    }
+    if let Ok(id) = text.parse::<BootId>() {
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+    if let Ok(id) = text.parse::<JobId>() {
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+    let length = data.len() as u64;
+    if let Ok(Some(range)) = blobs::holder::parse_range(text, length) {
+        assert!(
+            range.start < range.end && range.end <= length,
+            "{text:?} of {length}: {range:?}"
+        );
+    }
+}
+
+/// The log of the control store.
+pub fn raft_log(data: &[u8]) {
+    control::fuzzing::raft_log(data);
+}
+
+/// What masters say to each other.
+pub fn raft_message(data: &[u8]) {
+    control::fuzzing::raft_message(data);
+}
+
+/// Snapshots of the control store.
+pub fn raft_snapshot(data: &[u8]) {
+    control::fuzzing::raft_snapshot(data);
+}
+
+/// Watches of nodes that keep no control store.
+pub fn remote_watch(data: &[u8]) {
+    control::fuzzing::remote_watch(data);
+}
+
+/// The record that says who owns what, and the ring made of it.
+pub fn ring(data: &[u8]) {
+    same_json::<RingRecord>(data);
+    let Ok(record) = serde_json::from_slice::<RingRecord>(data) else {
+        return;
+    };
+    for layout in [Some(&record.layout), record.previous.as_ref()].into_iter().flatten() {
+        let placed = layout.members.iter().map(|member| hash_ring::Member {
+            id: member.id.as_str().to_owned(),
+            weight: member.weight,
+            zone: member.zone.clone(),
+        });
+        let ring = hash_ring::Ring::new(placed, layout.virtual_nodes);
+        let replicas = layout.replicas as usize;
+        for hash in [0, 1, u64::MAX / 3, u64::MAX] {
+            let owners = ring.owners(hash, replicas);
+            let mut told: Vec<u32> = owners.iter().copied().collect();
+            told.sort_unstable();
+            told.dedup();
+            assert_eq!(told.len(), owners.len(), "an owner is named twice");
+            assert_eq!(owners.first().copied(), ring.owner(hash).filter(|_| replicas > 0));
+        }
+        let all: f64 = ring.shares().iter().sum();
+        assert!(ring.is_empty() || (all - 1.0).abs() < 1e-6, "the shares sum to {all}");
+    }
+}
+
+/// Durations, sizes and lists: what is read is shown, and what is shown reads the same.
+pub fn settings_values(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(duration) = text.parse::<HumanDuration>() {
+        assert_eq!(duration.to_string().parse(), Ok(duration));
+    }
+    if let Ok(size) = text.parse::<ByteSize>() {
+        assert_eq!(size.to_string().parse(), Ok(size));
+    }
+    if let Ok(list) = text.parse::<List>() {
+        assert_eq!(list.0.join(",").parse(), Ok(list));
+    }
+}
+
+/// What reads as JSON is written as JSON that reads the same.
+fn same_json<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(data: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<T>(data) else {
+        return;
+    };
+    let again = serde_json::to_vec(&value).expect("it was read");
+    let reread = serde_json::from_slice::<T>(&again).expect("what was written can be read");
+    assert_eq!(reread, value);
+}
+
+/// The same of postcard.
+fn same_postcard<'a, T: Deserialize<'a> + Serialize>(data: &'a [u8]) {
+    let Ok(value) = postcard::from_bytes::<T>(data) else { return };
+    let again = postcard::to_stdvec(&value).expect("it was read");
+    assert!(again.len() <= data.len(), "{} bytes became {}", data.len(), again.len());
+}
