@@ -14,8 +14,11 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 use settings::{ByteSize, HumanDuration, List};
 
+/// Takes any bytes, and panics when something is wrong.
+pub type Target = fn(&[u8]);
+
 /// All of them, by the names of their corpora.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("api_json", api_json),
     ("backup_file", backup_file),
     ("backup_parts", backup_parts),

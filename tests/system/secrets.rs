@@ -12,6 +12,9 @@ use system_tests::{Answer, Api, Node, Sandbox, binary, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+/// Arguments and environment.
+type Invocation<'a> = (Vec<&'a str>, Vec<(&'a str, &'a str)>);
+
 /// All that our crates and those that carry headers can say. (The SQL engine says more than a disk holds.)
 const NOISY: &str = "trace,datafusion=info,sqlparser=info";
 
@@ -144,7 +147,7 @@ fn settings_are_listed_and_refused_without_secrets() {
         search.through(&format!("{service} --help"), &run(&["--help"], &[]).1);
 
         let broken = broken_files(directory.path(), &token);
-        let mut wrong: Vec<(Vec<&str>, Vec<(&str, &str)>)> = broken.iter().map(|file| (vec!["--config", file], vec![])).collect();
+        let mut wrong: Vec<Invocation<'_>> = broken.iter().map(|file| (vec!["--config", file], vec![])).collect();
         let address = format!("http://user:{s3}@127.0.0.1:1");
         wrong.push((vec![], vec![("ETCD_ENDPOINTS", &address)]));
         wrong.push((

@@ -106,7 +106,9 @@ async fn encrypted_etcd_is_used_with_a_certificate_and_by_nobody_else() {
     let mut watch = bounded("a watch", known.watch("k".to_owned(), 1)).await.unwrap();
     let seen = bounded("an event", watch.next()).await.unwrap().unwrap();
     assert_eq!(seen.len(), 1);
-    let admin = EtcdAdmin::connect(&[endpoint.clone()], &with(&shown)).await.unwrap();
+    let admin = EtcdAdmin::connect(std::slice::from_ref(&endpoint), &with(&shown))
+        .await
+        .unwrap();
     assert_eq!(bounded("a look", admin.view()).await.unwrap().heard_from, 1);
 
     // A renewed certificate is shown from the next connection on, and calls go on.
@@ -158,7 +160,9 @@ async fn users_are_known_by_their_passwords_and_new_tokens_are_asked_for_when_ol
     let mut operator = bounded("enabling authentication", guarded(&server)).await;
     let known = store(&endpoint, user("root", "right")).await;
     bounded("a write", put(&known, "k")).await.unwrap();
-    let admin = EtcdAdmin::connect(&[endpoint.clone()], &user("root", "right")).await.unwrap();
+    let admin = EtcdAdmin::connect(std::slice::from_ref(&endpoint), &user("root", "right"))
+        .await
+        .unwrap();
     assert_eq!(bounded("a look", admin.view()).await.unwrap().heard_from, 1);
 
     let nobody = store(&endpoint, EtcdAccess::default()).await;

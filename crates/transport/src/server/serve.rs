@@ -105,6 +105,11 @@ async fn begin(
                 Some(encrypted) => Connection::Encrypted(Box::new(encrypted.into())),
                 None => return,
             },
+            // Who has not shaken hands is the first to make room.
+            () = open.connection.asked_to_go() => {
+                open.of.count("no_room");
+                return;
+            }
             () = stop.cancelled() => return,
         },
     };

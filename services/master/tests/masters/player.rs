@@ -52,7 +52,7 @@ impl Player {
                 Assignment::Run { task, .. } => {
                     let path = format!("/internal/v1/jobs/{}/stages/{}", task.job, task.stage);
                     let plan = masters.peers.get(&self.leader, &path).send().await.unwrap();
-                    done(&String::from_utf8(plan.bytes().await.unwrap().to_vec()).unwrap())
+                    done(std::str::from_utf8(&plan.bytes().await.unwrap()).unwrap())
                 }
             };
             let report = Report {
