@@ -23,7 +23,7 @@ pub struct Capture {
 pub struct Captured(Vec<u8>);
 
 impl Capture {
-    /// Begins, on the device that all packets between nodes pass; returns when it has begun.
+    /// Begins, where all packets between nodes pass; returns when it has begun.
     ///
     /// # Panics
     /// When it does not begin.
@@ -31,9 +31,22 @@ impl Capture {
         let program = PROGRAMS.iter().map(Path::new).find(|program| program.is_file());
         let mut command = inside(&network.hub(), program.expect("tcpdump is installed (Debian: tcpdump)"));
         let file = directory.join("capture.pcap");
-        // Whole packets, written at once, by the user who reads them.
+        // On all devices of the namespace: a bridge itself does not see what it passes on. Whole packets, written at once.
+        // Immediately, or the last second would be missing.
         command
-            .args(["-i", "bridge", "-s", "0", "-U", "-B", "65536", "-Z", "root", "-w"])
+            .args([
+                "-i",
+                "any",
+                "--immediate-mode",
+                "-s",
+                "0",
+                "-U",
+                "-B",
+                "65536",
+                "-Z",
+                "root",
+                "-w",
+            ])
             .arg(&file);
         let process = Process::start("tcpdump", &mut command, &directory.join("tcpdump.log"));
         eventually("tcpdump to listen", PATIENCE, || async {

@@ -156,7 +156,7 @@ async fn certificates_are_renewed_while_the_stack_works() {
         let certificates = stack.certificates.as_ref().unwrap();
         for (name, address) in &nodes {
             let (host, _) = address.rsplit_once(':').unwrap();
-            certificates.certify(name, &[host, "masters"]);
+            drop(certificates.certify(name, &[host, "masters"]));
         }
         for node in stack.nodes() {
             eventually(&format!("{} to take its new certificate", node.name()), SOON, || async {

@@ -1,5 +1,7 @@
 //! Peers over TLS: requests and frames, strangers, and certificates that change under load.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests themselves do")]
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks an etcd cluster how it is.
 pub struct EtcdAdmin {
-    endpoints: Endpoints,
+    endpoints: Box<Endpoints>,
 }
 
 /// What one member says.
@@ -44,7 +44,7 @@ impl EtcdAdmin {
             ..EtcdOptions::new(endpoints.to_vec())
         };
         Ok(Self {
-            endpoints: Endpoints::new(options).await?,
+            endpoints: Box::new(Endpoints::new(options).await?),
         })
     }
 

@@ -7,10 +7,12 @@ use api::operations::ASKED_BACKUP;
 use cluster::{LeaderState, Token};
 use lifecycle::CancellationToken;
 use serde_json::{Value, json};
+use telemetry::audit::Audit;
 use tokio::sync::watch;
 
 use super::eventually;
 use super::stack::Stack;
+use crate::app::audit::Auditor;
 
 #[tokio::test]
 async fn backup_is_one_round_under_one_id() {
@@ -156,8 +158,14 @@ async fn only_the_leader_makes_rounds() {
     let stack = Stack::start(1, 1).await;
     let (leadership, led) = watch::channel(LeaderState::Following { leader: None });
     let (backups, stop) = (stack.app.backups.clone(), CancellationToken::new());
-    let stopped = stop.clone();
-    let rounds = tokio::spawn(async move { backups.run(led, Duration::from_millis(20), stopped).await });
+    let (stopped, directory) = (stop.clone(), tempfile::tempdir().unwrap());
+    let log = directory.path().join("audit.log");
+    let audit = Audit::open(log.to_str().unwrap(), "master-1", &telemetry::new_registry()).unwrap();
+    let auditor = Auditor::new(audit, "master-1");
+    let rounds = tokio::spawn(async move {
+        backups.run(led, Duration::from_millis(20), &auditor, stopped).await;
+        auditor.close();
+    });
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(stack.nodes[0].asked("backup").is_empty(), "nobody leads");
     leadership.send_replace(LeaderState::Leading(Token {
@@ -167,4 +175,6 @@ async fn only_the_leader_makes_rounds() {
     eventually(|| async { stack.nodes[0].asked("backup").len() >= 2 }).await;
     stop.cancel();
     rounds.await.unwrap();
+    let audited = std::fs::read_to_string(&log).unwrap();
+    assert!(audited.contains("\"backup\""), "{audited}");
 }
