@@ -56,6 +56,9 @@ impl Error {
                 None => Self::Invalid(text),
             },
             DataFusionError::ObjectStore(inner) => Self::from_store(inner, text),
+            DataFusionError::Internal(reason) if wrong_pattern(reason).is_some() => {
+                Self::Invalid(wrong_pattern(reason).unwrap_or(text))
+            }
             DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) | DataFusionError::ResourcesExhausted(_) => {
                 Self::Internal(text)
             }
@@ -72,4 +75,10 @@ impl Error {
             _ => Self::Invalid(text),
         }
     }
+}
+
+/// What is wrong with a regular expression, which the engine takes for a fault of its own.
+pub(crate) fn wrong_pattern(reason: &str) -> Option<String> {
+    let at = reason.find("Regular expression did not compile")?;
+    Some(reason[at..].lines().next().unwrap_or_default().to_owned())
 }

@@ -10,6 +10,7 @@
 //! - the files of an attempt appear all at once or not at all;
 //! - nothing outside the data directories is ever read, whatever a query or a plan says.
 
+mod bounded;
 mod engine;
 mod error;
 mod files;

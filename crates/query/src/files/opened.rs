@@ -67,15 +67,19 @@ fn of_store(error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => {
+            // Codecs have no kind of error for it.
             let needs_more = error.to_string().to_lowercase().contains("memory");
-            let source: Box<dyn std::error::Error + Send + Sync> = match needs_more {
-                true => Box::new(crate::Error::TooLarge(format!(
+            let refusal = match needs_more {
+                true => crate::Error::TooLarge(format!(
                     "unpacking the file takes more than {} MiB: compress it with a smaller window ({error})",
                     XZ_BYTES >> 20
-                ))),
-                false => Box::new(error),
+                )),
+                false => crate::Error::Invalid(format!("the file is damaged or cut short: {error}")),
             };
-            Error::Generic { store: STORE, source }
+            Error::Generic {
+                store: STORE,
+                source: Box::new(refusal),
+            }
         }
     }
 }

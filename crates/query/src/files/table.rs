@@ -30,6 +30,7 @@ use super::text::{self, FURTHER_ROWS, INFERENCE_ROWS, Text};
 use super::uri::Place;
 use super::{Sources, footer, kv, multiline, types, walk};
 use crate::Error;
+use crate::bounded::is_boundless;
 use crate::session::{BATCH_ROWS, MIN_SPLIT_BYTES};
 
 /// Files looked at side by side.
@@ -154,6 +155,13 @@ impl Look<'_> {
         let csv_delimiter = self.delimiter()?;
         let (schemas, batch_rows) = self.schemas(&store, csv_delimiter).await?;
         let columns = self.columns(&declared, &schemas, &partitions)?;
+        if let Some(column) = columns.fields().iter().find(|column| is_boundless(column.data_type())) {
+            return Err(Error::TooLarge(format!(
+                "the column {:?} of {shown} is of type {}: a batch of such values, even of nulls, has no bound",
+                column.name(),
+                column.data_type()
+            )));
+        }
         let split = self.chosen.format != TableFormat::Csv || !self.may_break_lines(store.as_ref(), csv_delimiter).await?;
         Ok(FileTable {
             scanned_from: carrying(&self.url, self.chosen.compression).map_err(internal)?,

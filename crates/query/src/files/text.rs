@@ -208,7 +208,7 @@ fn of_store(error: &object_store::Error) -> Error {
     match error {
         object_store::Error::Generic { store: STORE, source } => match source.downcast_ref::<Error>() {
             Some(refused) => refused.clone(),
-            None => Error::Invalid(format!("the file is damaged or cut short: {source}")),
+            None => Error::Internal(source.to_string()),
         },
         _ => Error::Internal(error.to_string()),
     }

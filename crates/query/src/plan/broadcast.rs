@@ -20,6 +20,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::SessionConfig;
 
+use crate::bounded::bound;
+
 /// The rule of the engine that chooses between collecting and hashing, which ours follows.
 const JOIN_SELECTION: &str = "join_selection";
 
@@ -37,7 +39,7 @@ pub(super) fn session(config: SessionConfig, runtime: &Arc<RuntimeEnv>) -> Sessi
         .with_default_features()
         .with_physical_optimizer_rules(rules)
         .build();
-    SessionContext::new_with_state(state)
+    bound(SessionContext::new_with_state(state))
 }
 
 /// Whether a join of this type, having collected its left side, emits rows of it.

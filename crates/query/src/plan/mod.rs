@@ -35,6 +35,7 @@ pub(crate) use shape::Shape;
 pub(crate) use stage::{StagePlan, decode};
 use statement::{Parsed, Purpose};
 
+use crate::bounded::bound;
 use crate::files::{self, Sources};
 use crate::{Error, session};
 
@@ -103,7 +104,7 @@ pub(crate) async fn plan_whole(
     runtime: &Arc<RuntimeEnv>,
 ) -> Result<(SessionContext, Arc<dyn ExecutionPlan>), Error> {
     let Parsed { query: statement, .. } = statement::parse(&query.sql)?;
-    let ctx = SessionContext::new_with_config_rt(session::whole(), Arc::clone(runtime));
+    let ctx = bound(SessionContext::new_with_config_rt(session::whole(), Arc::clone(runtime)));
     let (state, logical) = analyse(&ctx, statement, query, sources).await?;
     let physical = physical_plan(&state, &logical).await;
     Ok((ctx, physical.map_err(|error| Error::from_engine(&error))?))

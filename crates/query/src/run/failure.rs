@@ -8,6 +8,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::object_store;
 
+use crate::error::wrong_pattern;
 use crate::files::TEXT;
 use crate::shuffle::FetchFailed;
 
@@ -120,6 +121,9 @@ fn from_engine(error: &DataFusionError, text: &str) -> Failure {
         DataFusionError::ParquetError(inner) => from_foreign_or(inner.as_ref(), text, user),
         DataFusionError::IoError(inner) => from_io(inner, text),
         DataFusionError::ResourcesExhausted(reason) => resources(reason, text),
+        DataFusionError::Internal(reason) => {
+            wrong_pattern(reason).map_or_else(|| Failure::Retryable(text.to_owned()), |wrong| user(&wrong))
+        }
         DataFusionError::SQL(..)
         | DataFusionError::NotImplemented(_)
         | DataFusionError::Plan(_)

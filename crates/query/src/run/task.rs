@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::pool::TaskPool;
 use super::prepare::prepare;
 use super::{Failure, TaskProgress, scanned};
+use crate::bounded::bound;
 use crate::files::{Metered, Sources};
 use crate::plan::{self, StagePlan};
 use crate::session;
@@ -83,7 +84,7 @@ async fn execute(task: RunTask, sources: &Sources, runtime: &RuntimeEnv) -> Resu
                 source: Arc::clone(&task.source),
             };
             let config = session::task().with_extension(Arc::new(inputs));
-            let ctx = SessionContext::new_with_config_rt(config, Arc::clone(&runtime)).task_ctx();
+            let ctx = bound(SessionContext::new_with_config_rt(config, Arc::clone(&runtime))).task_ctx();
             (plan::decode(&bytes, &ctx)?, ctx)
         }
         StagePlan::Sql(query) => {

@@ -12,6 +12,7 @@ mod differential;
 mod duck;
 mod faults;
 mod generate;
+mod hostile;
 mod memory;
 mod outputs;
 mod queries;
