@@ -143,6 +143,31 @@ ENCRYPTION = Row(
     ),
 )
 
+CLIENTS = Row(
+    "Clients: access, limits, audit",
+    (
+        graph(
+            "Who is let in",
+            "Requests that had to show who sends them, by what became of them.",
+            "reqps",
+            Query(f"sum by (decision) (rate(access_decisions_total{{{NODE}}}{RATE})) or on() vector(0)", "{{decision}}"),
+        ),
+        graph(
+            "Refused by limits",
+            "Requests answered with 429 because an address or a key asked too much.",
+            "reqps",
+            Query(f"sum by (instance, limit) (rate(requests_limited_total{{{NODE}}}{RATE})) or on() vector(0)", "{{instance}} {{limit}}"),
+        ),
+        graph(
+            "Connections",
+            "Open, and closed in five minutes on clients that were idle when there was no room, or slow.",
+            "short",
+            Query(f"sum by (instance) (http_connections{{{NODE}}}) or on() vector(0)", "{{instance}}"),
+            Query(f"sum by (reason) (increase(http_connections_closed_total{{{NODE}}}[5m])) or on() vector(0)", "closed: {{reason}}"),
+        ),
+    ),
+)
+
 HOSTS = Row(
     "Machines (node_exporter; with Compose all nodes share one)",
     (
@@ -221,4 +246,4 @@ ROLE = Variable(
 CHOICE = Variable(
     "node", "Node", "Only these nodes; graphs of other dashboards lead here with one.", 'label_values(up{job=~"$role"}, instance)'
 )
-BOARD = Board("elasticore-nodes", "ElastiCore nodes", __doc__, (STATE, HTTP, PEERS, ENCRYPTION, HOSTS, NGINX), (ROLE, CHOICE))
+BOARD = Board("elasticore-nodes", "ElastiCore nodes", __doc__, (STATE, HTTP, PEERS, ENCRYPTION, CLIENTS, HOSTS, NGINX), (ROLE, CHOICE))

@@ -17,6 +17,7 @@ OTHER_STORE = {"etcd": ("raft_", "control_store_revision", "control_store_db_byt
 
 # Empty while all is well, each with its reason.
 MAY_BE_EMPTY = {
+    "nodes / Certificates / {{role}}": "the stack of the check has no certificates",
     "cache / Time of ring changes, range syncs and backups / range sync": "a sync that ended before the first scrape of a node is no increase",
     "control / Changes of the raft leader, snapshots / snapshots {{way}}": "snapshots are made after many entries",
     "control / Lag of members / {{member}}": "known to the raft leader only, and only once it has followers",
@@ -28,6 +29,10 @@ MAY_BE_EMPTY = {
 ANNOTATIONS_MAY_BE_EMPTY = {"Leader": "the leader does not change in a healthy stack"}
 # Selectors of alerts that match nothing while all is well.
 NEVER_IN_HEALTH = {
+    'requests_limited_total': "no client asks too much",
+    'http_connections_closed_total{reason="no_room"}': "there is room",
+    'http_connections_closed_total{reason=~"slow_.*"}': "no client is slow",
+    'audit_entries_lost_total': "nothing is lost",
     'http_requests_total{status=~"5.."}': "no request fails",
     'http_requests_total{job="master",route=~"/cache.*",status=~"5.."}': "no request fails",
     'blob_operations_total{operation="put",result="error"}': "no write of a blob fails",
