@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[path = "../fuzz/src/targets.rs"]
+#[allow(unreachable_pub, reason = "fuzzers reach it")]
 mod targets;
 
 fn fuzz() -> PathBuf {

@@ -14,8 +14,11 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 use settings::{ByteSize, HumanDuration, List};
 
-/// All of them, by the names of their corpora.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// The name of a corpus, and what tries it.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
     ("api_json", api_json),
     ("backup_file", backup_file),
     ("backup_parts", backup_parts),
