@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 use settings::{ByteSize, HumanDuration, List};
 
-/// Takes any bytes, and panics when something is wrong.
-pub type Target = fn(&[u8]);
+/// The name of a corpus, and what tries it.
+pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them, by the names of their corpora.
-pub const TARGETS: &[(&str, Target)] = &[
+/// All of them.
+pub const TARGETS: &[Target] = &[
     ("api_json", api_json),
     ("backup_file", backup_file),
     ("backup_parts", backup_parts),

@@ -1,5 +1,7 @@
 //! The readers of files, for fuzzers: each takes any bytes, and asserts what must stay true of them.
 
+#![allow(clippy::expect_used, reason = "a panic is what a fuzzer looks for")]
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
