@@ -17,7 +17,6 @@ OTHER_STORE = {"etcd": ("raft_", "control_store_revision", "control_store_db_byt
 
 # Empty while all is well, each with its reason.
 MAY_BE_EMPTY = {
-    "nodes / Certificates / {{role}}": "the stack of the check has no certificates",
     "cache / Time of ring changes, range syncs and backups / range sync": "a sync that ended before the first scrape of a node is no increase",
     "control / Changes of the raft leader, snapshots / snapshots {{way}}": "snapshots are made after many entries",
     "control / Lag of members / {{member}}": "known to the raft leader only, and only once it has followers",
