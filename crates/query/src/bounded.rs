@@ -19,8 +19,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
-/// Most bytes that one call makes, for all rows of a batch, or steps that it takes.
+/// Most bytes that one call makes, for all rows of a batch.
 const MOST: u128 = 256 << 20;
+/// Most steps of one call, which cannot be cancelled meanwhile: a minute, about.
+const MOST_STEPS: u128 = 1 << 36;
 /// Largest value of a type whose values are all of one size: a batch of nulls takes as much as one of values.
 const LARGEST_FIXED: i32 = 4096;
 /// A replacement that is shorter makes no gigabytes of what fits a batch.
@@ -91,8 +93,16 @@ impl Bounded {
             1
         };
         let makes = makes(self.rule, &args.args, rows)?;
+        let name = self.function.name();
+        if self.rule == Rule::Compared {
+            return match makes > MOST_STEPS {
+                true => Err(exec_datafusion_err!(
+                    "{name} would take about {makes} steps for {rows} rows, and may take {MOST_STEPS}: compare shorter texts, or filter the rows before it"
+                )),
+                false => Ok(()),
+            };
+        }
         if makes > MOST {
-            let name = self.function.name();
             return Err(exec_datafusion_err!(
                 "{name} would make about {} MiB of {rows} rows, and may make {} MiB: ask for less, or filter the rows before it",
                 makes >> 20,

@@ -35,6 +35,12 @@ Callers have to be known: export ELASTICORE_API_KEY with the root key, or one of
 -H \"Authorization: Bearer $ELASTICORE_API_KEY\".
 ";
 
+/// What is said when they have not.
+const OPEN: &str = "
+Authentication is off: whoever reaches this address may do everything. `elasticore auth generate` makes a key; start with it
+as ELASTICORE_ROOT_KEY to turn authentication on.
+";
+
 /// Starts everything, says where it is, and waits for a signal.
 pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Result<Exit> {
     let level = match global.verbose {
@@ -94,7 +100,7 @@ async fn serve(
         let banner = Banner::new(stack, &nodes, data)?;
         match global.output {
             OutputFormat::Text if arguments.root_key().is_some() => print(&format!("{}{KNOWN}", banner.text())),
-            OutputFormat::Text => print(&banner.text()),
+            OutputFormat::Text => print(&format!("{}{OPEN}", banner.text())),
             OutputFormat::Json => print(&format!("{}\n", banner.json())),
         }
         Err(stack.failed().await)

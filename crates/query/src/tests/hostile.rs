@@ -51,7 +51,7 @@ async fn what_would_make_much_of_little_is_refused() {
         "SELECT rpad(note, 2000000000, 'é') FROM orders".to_owned(),
         format!("SELECT replace({long}, 'x', {long})"),
         format!("SELECT regexp_replace({long}, 'x', {long}, 'g')"),
-        format!("SELECT levenshtein({long}, {long})"),
+        "SELECT levenshtein(repeat('x', 400000), repeat('y', 400000))".to_owned(),
         "SELECT array_repeat('x', 1000000000)".to_owned(),
         "SELECT array_repeat(array_repeat(1, 100000), 100000)".to_owned(),
         "SELECT list_repeat(id, 1000000000) FROM orders".to_owned(),
@@ -66,7 +66,10 @@ async fn what_would_make_much_of_little_is_refused() {
         let refused = outcome(&cluster, &sql).await.expect_err(&sql);
         assert!(matches!(refused, Failure::User { .. }), "{sql}: {refused:?}");
         let said = refused.to_string();
-        assert!(said.contains("MiB") || said.contains("is not offered"), "{sql}: {said}");
+        assert!(
+            said.contains("MiB") || said.contains("steps") || said.contains("is not offered"),
+            "{sql}: {said}"
+        );
         assert!(started.elapsed() < PATIENCE, "{sql} took {:?}", started.elapsed());
     }
     still_answers(&cluster, "all of them").await;

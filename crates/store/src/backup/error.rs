@@ -80,7 +80,9 @@ fn advice(source: &io::Error) -> &'static str {
             "there is no room; make some, or keep fewer backups. Older backups are as they were"
         }
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "let the node's user write there, or set another BACKUP_DIR",
-        Kind::NotFound => "BACKUP_DIR cannot be made, or is gone: make it, writable by the node's user, and let nobody remove it",
+        Kind::NotFound => {
+            "BACKUP_DIR is gone, or could not be made: make it, writable by the node's user; nobody else may remove what is in it"
+        }
         Kind::NotADirectory | Kind::AlreadyExists => "BACKUP_DIR must be a directory, and nobody else may remove what is in it",
         _ => "check the disk and the system's log. Older backups are as they were",
     }
