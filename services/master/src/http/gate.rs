@@ -20,8 +20,8 @@ use crate::app::auth::{Identities, Unknown};
 
 const API_KEY: HeaderName = HeaderName::from_static(headers::API_KEY);
 const CLUSTER_TOKEN: HeaderName = HeaderName::from_static(headers::CLUSTER_TOKEN);
-/// What a master that is starting answers everything else by.
-const CATCH_ALL: [&str; 2] = ["/", "/{*path}"];
+/// What a master that is starting refuses everything else by, and has no longer once it serves.
+const STARTING: [&str; 2] = ["/", "/{*path}"];
 
 /// Decides who comes in.
 #[derive(Debug)]
@@ -74,7 +74,14 @@ impl Front {
     /// What there is to say of a request, before anything is done about it.
     pub(crate) fn judge(&self, request: &Request) -> Judged {
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let path = path.filter(|path| !CATCH_ALL.contains(path));
+        if path.is_some_and(|path| STARTING.contains(&path)) {
+            // Nodes that want to join take a 401 for final; that it starts, everybody may know.
+            return Judged {
+                caller: None,
+                row: None,
+                verdict: Ok(()),
+            };
+        }
         let found = path.map(|path| find(request.method().as_str(), path));
         let row = match found {
             Some(Found::Row(row)) => Some(row),

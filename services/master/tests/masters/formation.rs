@@ -51,6 +51,27 @@ async fn first_master_waits_for_the_others_and_says_so() {
     masters.stop(&[2, 3]).await;
 }
 
+/// A node that joins takes a refusal for final, and ends; so who asks does not matter yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn master_that_wants_to_know_who_asks_says_first_that_it_is_starting() {
+    let mut masters = Masters::of(2);
+    masters.change(1, |settings| {
+        settings.auth = master::Auth::On;
+        settings.elasticore_root_key = settings::Secret::new("a root key that is long enough to be one");
+    });
+    let first = tokio::spawn(master::start(masters.settings(1).clone()));
+    let health = masters.peers.get(&masters.public(1), "/health");
+    masters
+        .until("the listener", async || masters.send(health.clone()).await.is_ok())
+        .await;
+    for path in ["/cluster/join", "/auth/keys", "/nothing"] {
+        let (code, detail) = refused(masters.post(1, path, &serde_json::json!({})).await);
+        assert_eq!(code, ErrorCode::Unavailable, "{path}: {detail}");
+        assert!(detail.contains("starting"), "{path}: {detail}");
+    }
+    first.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn start_that_is_given_up_leaves_the_ports_and_the_directory_free() {
     let mut masters = Masters::of(2);
