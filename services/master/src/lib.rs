@@ -5,6 +5,9 @@
 
 pub mod app;
 mod background;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod http;
 mod settings;

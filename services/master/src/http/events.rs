@@ -78,7 +78,7 @@ async fn events(
     Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-fn kinds(text: Option<&str>) -> Result<Vec<Kind>, ApiError> {
+pub(super) fn kinds(text: Option<&str>) -> Result<Vec<Kind>, ApiError> {
     let Some(text) = text else {
         return Ok(Kind::ALL.to_vec());
     };

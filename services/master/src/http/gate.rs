@@ -195,7 +195,7 @@ impl Front {
 }
 
 /// What a request shows of its sender: `Authorization: Bearer …`, or `X-Api-Key`.
-fn shown(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+pub(super) fn shown(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     const MALFORMED: &str = "send the key or token as Authorization: Bearer KEY, once";
     if let Some(value) = headers.get(AUTHORIZATION) {
         let text = value.to_str().map_err(|_| MALFORMED)?;
@@ -211,7 +211,7 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
 }
 
 /// The namespace in a query, exactly as the handlers read it: names and values are percent-encoded, and a plus is a space.
-fn named(query: Option<&str>) -> Result<Option<String>, ApiError> {
+pub(super) fn named(query: Option<&str>) -> Result<Option<String>, ApiError> {
     let mut found = None;
     for pair in query.unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -51,7 +51,7 @@ struct Options {
 
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Begin {
+pub(super) struct Begin {
     from: Revision,
     /// Changes of that revision that the client has seen.
     seen: usize,
@@ -100,7 +100,7 @@ async fn watch(
 }
 
 /// Where a client goes on that has seen the event with this id.
-fn after(id: &str) -> Result<Begin, ApiError> {
+pub(super) fn after(id: &str) -> Result<Begin, ApiError> {
     let begin = match id.split_once('.') {
         None => id
             .parse::<u64>()

@@ -16,6 +16,8 @@ mod document;
 mod documented;
 mod entrance;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzed;
 mod gate;
 mod internal_cluster;
 mod internal_jobs;

@@ -28,6 +28,8 @@ use control::ControlStore;
 
 pub use error::Error;
 pub use manifest::{File, Manifest};
+#[cfg(feature = "fuzzing")]
+pub(crate) use names::check_path;
 pub use names::{INTENTS, MANIFESTS, Name};
 pub use outputs::{CommitOps, Planned, WrittenFile};
 pub use upload::Upload;

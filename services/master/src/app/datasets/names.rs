@@ -63,7 +63,7 @@ impl Name {
     }
 
     /// The name of a new blob of it.
-    pub(super) fn blob(&self, version: &str, path: &str) -> String {
+    pub(crate) fn blob(&self, version: &str, path: &str) -> String {
         let prefix = format!("{}{version}/", blob_prefix(&self.namespace, &self.name));
         let path = plain(path, MAX_NAME_BYTES - prefix.len());
         format!("{prefix}{}", if path.is_empty() { "_" } else { &path })
@@ -83,7 +83,7 @@ pub(super) fn manifests_of(namespace: &str) -> String {
 }
 
 /// Checks the path of a file within a dataset.
-pub(super) fn check_path(path: &str) -> Result<(), Error> {
+pub(crate) fn check_path(path: &str) -> Result<(), Error> {
     let refuse = |why: &str| Err(Error::Invalid(format!("{path:?} cannot be the path of a file: {why}")));
     if path.is_empty() || path.len() > MAX_PATH_BYTES {
         return refuse("use 1 to 512 bytes");

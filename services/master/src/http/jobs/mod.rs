@@ -14,6 +14,9 @@ use transport::ApiError;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
+#[cfg(feature = "fuzzing")]
+pub(super) use {read::labels, tasks::place};
+
 use super::AppState;
 use crate::app::jobs::Error;
 

@@ -73,7 +73,7 @@ async fn list(
     Ok(Json(app.jobs.list(listing).await?))
 }
 
-fn labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
+pub(in crate::http) fn labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
     let label = |one: &str| {
         let pair = one.split_once('=').filter(|(key, _)| !key.is_empty());
         let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));

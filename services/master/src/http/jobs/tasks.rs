@@ -128,7 +128,8 @@ async fn tasks(
     Ok(Json(app.jobs.tasks(&namespace, id, listing).await?))
 }
 
-fn place(text: &str) -> Result<(u32, u32), ApiError> {
+/// A task as `next` of a page names it.
+pub(in crate::http) fn place(text: &str) -> Result<(u32, u32), ApiError> {
     let parsed = text
         .split_once('.')
         .and_then(|(stage, task)| Some((stage.parse().ok()?, task.parse().ok()?)));
