@@ -101,6 +101,12 @@ PEERS = Row(
             Query(f"sum by (instance, peer) (peer_breaker_open{{{NODE}}}) > 0 or on() vector(0)", "{{instance}} to {{peer}}"),
         ),
         graph(
+            "Clocks of peers",
+            "How far each peer's clock is ahead of the node that asks; negative when it is behind. Answers tell whole seconds.",
+            "s",
+            Query(f"max by (instance, peer) (peer_clock_offset_seconds{{{NODE}}})", "{{instance}} of {{peer}}"),
+        ),
+        graph(
             "Calls in frames",
             "By kind, and those that failed by status.",
             "ops",

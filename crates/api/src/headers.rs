@@ -20,3 +20,5 @@ pub const CLUSTER_TOKEN: &str = "x-cluster-token";
 pub const RING_EPOCH: &str = "x-ring-epoch";
 /// Boot id of the process the caller means to reach.
 pub const BOOT_ID: &str = "x-boot-id";
+/// What time the caller has, in Unix milliseconds, when it opens a connection of frames.
+pub const TIME: &str = "x-time-ms";

@@ -1,8 +1,11 @@
 //! The time of day, as a seam: the simulation has its own, one per node, and they disagree.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What time it was when this process first asked, and when that was.
+static BEGAN: LazyLock<(Duration, Instant)> = LazyLock::new(|| (wall(), Instant::now()));
 
 /// Tells the time of day.
 #[derive(Clone)]
@@ -18,7 +21,7 @@ impl Clock {
     /// Unix milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        u64::try_from((self.0)().as_millis()).unwrap_or(u64::MAX)
+        millis((self.0)())
     }
 
     /// Time since 1970.
@@ -29,9 +32,10 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// This machine's.
+    /// This machine's, as it was when the process began, and counted from there: when somebody sets the machine's clock, no entry
+    /// lives longer or shorter for it, and what peers know of this clock stays true.
     fn default() -> Self {
-        Self::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        Self::new(steady)
     }
 }
 
@@ -39,4 +43,29 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Clock").field(&self.now()).finish()
     }
+}
+
+/// What the machine's clock says now, in Unix milliseconds: for what outlives the process, and for what users call a point in time.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    millis(wall())
+}
+
+/// What [`Clock::default`] says, in Unix milliseconds.
+#[must_use]
+pub fn now_ms() -> u64 {
+    millis(steady())
+}
+
+fn steady() -> Duration {
+    let (time, since) = *BEGAN;
+    time + since.elapsed()
+}
+
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

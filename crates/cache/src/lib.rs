@@ -13,7 +13,9 @@
 //! - every call carries the epoch of the ring and the life of the node it is meant for, and is refused when either is
 //!   another one: nobody reads or writes by a ring that is over;
 //! - a write is acknowledged when everybody has it who may be read from in this epoch or the next ([`cluster::Plan`]);
-//! - what a primary applied is delivered to the other owners, or the epoch ends and range sync compares them.
+//! - what a primary applied is delivered to the other owners, or the epoch ends and range sync compares them;
+//! - no two clocks have to agree: what is left of a life time is what travels ([`Skew`]), and a version from a clock that is ahead is
+//!   topped for its key alone.
 
 mod batching;
 mod clock;
@@ -25,7 +27,9 @@ pub mod fuzzing;
 pub mod net;
 pub mod owner;
 mod seam;
+mod skew;
 pub mod sync;
 
-pub use clock::Clock;
+pub use clock::{Clock, now_ms, wall_ms};
 pub use seam::{CallError, Kind, Peers, Rings};
+pub use skew::Skew;

@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::Error;
 
 pub(crate) const CERTIFICATE: &str = "certificate";
-const KEY: &str = "private key";
-const AUTHORITIES: &str = "certificate of an authority";
+pub(crate) const KEY: &str = "private key";
+pub(crate) const AUTHORITIES: &str = "certificate of an authority";
 
 /// The three files, in PEM form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +62,21 @@ impl Files {
     }
 
     pub(crate) fn read_key(&self) -> Result<PrivateKeyDer<'static>, Error> {
-        let text = read(&self.key, KEY)?;
-        PrivateKeyDer::from_pem_slice(&text).map_err(|error| not_pem(&self.key, KEY, &error))
+        read_key(&self.key)
     }
 
     pub(crate) fn read_authorities(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
         read_certificates(&self.authorities, AUTHORITIES)
     }
+}
+
+/// The key in a file.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    let text = read(path, KEY)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        rustls::pki_types::pem::Error::NoItemsFound => not_pem(path, KEY, &"there is none"),
+        other => not_pem(path, KEY, &other),
+    })
 }
 
 /// All certificates of a file, of which there must be one.

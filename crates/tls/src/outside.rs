@@ -2,14 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::files::{CERTIFICATE, read_certificates};
-use crate::{Error, configs};
+use crate::files::{AUTHORITIES, CERTIFICATE, read_certificates, read_key};
+use crate::{Error, Facts, configs};
 
 /// Trusts servers of the authorities in a file, and shows a certificate when there is one (its file, and that of its key).
 ///
@@ -21,16 +20,16 @@ pub fn client_of(authorities: &Path, own: Option<(&Path, &Path)>) -> Result<Clie
         detail: error.to_string(),
     };
     let mut roots = RootCertStore::empty();
-    for authority in read_certificates(authorities, "certificate of an authority")? {
+    for authority in read_certificates(authorities, AUTHORITIES)? {
         roots.add(authority).map_err(|error| unfit(authorities, &error))?;
     }
     let own = own.map(|(certificate, key)| {
-        let chain = read_certificates(certificate, CERTIFICATE)?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| Error::NotPem {
-            what: "private key",
-            path: key.to_owned(),
-            detail: error.to_string(),
-        })?;
+        let (chain, private) = (read_certificates(certificate, CERTIFICATE)?, read_key(key)?);
+        let facts = Facts::of(&chain[0], certificate)?;
+        if facts.left(SystemTime::now()).is_none() {
+            let (path, at) = (certificate.to_owned(), facts.not_after);
+            return Err(Error::Expired { path, at });
+        }
         let pair = CertifiedKey::from_der(chain, private, &configs::provider());
         pair.map(Arc::new).map_err(|_| Error::Mismatch {
             key: key.to_owned(),

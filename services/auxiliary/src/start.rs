@@ -138,6 +138,10 @@ impl Foundation {
             tracing::error!(%error, "no backup could be loaded; beginning without");
         }
         let frames = FrameClient::new(self.peers.clone());
+        let frames = frames.telling({
+            let clock = clock.clone();
+            move || clock.now_ms()
+        });
         let owner = Owner::new(
             me.clone(),
             store,
@@ -170,7 +174,7 @@ impl Foundation {
         });
         let largest = usize::try_from(settings.max_value_bytes.0).unwrap_or(usize::MAX);
         let max_frame_bytes = largest.saturating_add(FRAME_OVERHEAD).max(MAX_FRAME_BYTES);
-        let handler = Arc::new(Frames(Arc::clone(&owner)));
+        let handler = Arc::new(Frames::new(Arc::clone(&owner), clock.clone()));
         let routes = http::routes(
             app,
             frames_route(

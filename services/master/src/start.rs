@@ -107,10 +107,15 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         dataset_output: Arc::clone(&datasets) as _,
         registry: registry.clone(),
     });
+    let clock = Clock::default();
     let frames = FrameClient::new(peers.clone());
+    let frames = frames.telling({
+        let clock = clock.clone();
+        move || clock.now_ms()
+    });
     let auxiliaries = Auxiliaries::new(Arc::clone(&view), peers.clone());
     let app = Arc::new(App {
-        cache: cache(&settings, &view, &frames, &registry),
+        cache: cache(&settings, &view, &frames, clock, &registry),
         backups: Backups::new(auxiliaries.clone()),
         namespaces: Namespaces::new(Arc::clone(&store), auxiliaries.clone()),
         events: Events::new(auxiliaries.clone()),
@@ -181,14 +186,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
 }
 
 /// The cache over the auxiliaries of the ring.
-fn cache(settings: &Settings, view: &Arc<View>, frames: &FrameClient, registry: &Registry) -> Cache {
+fn cache(settings: &Settings, view: &Arc<View>, frames: &FrameClient, clock: Clock, registry: &Registry) -> Cache {
     let (peers, rings) = (FramePeers(frames.clone()), ViewRings(Arc::clone(view)));
     let options = Options {
         compress_above: usize::try_from(settings.compress_above.0).unwrap_or(usize::MAX),
         max_value_bytes: max_value_bytes(settings),
         ..Options::default()
     };
-    Cache::new(Arc::new(peers), Arc::new(rings), Clock::default(), options, registry)
+    Cache::new(Arc::new(peers), Arc::new(rings), clock, options, registry)
 }
 
 fn max_value_bytes(settings: &Settings) -> usize {

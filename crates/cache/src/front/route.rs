@@ -187,13 +187,13 @@ impl Cache {
                 let detail = "it met a newer version after an attempt whose outcome is unknown; read the key to find out";
                 Next::Ended(Err(Failure::new(ErrorCode::Timeout, detail)))
             }
-            Carried::Said(Said::Stale(held)) => match self.stamp_above(held) {
-                Ok(version) => {
+            Carried::Said(Said::Stale(held)) => match self.stamps.above(held) {
+                Some(version) => {
                     journey.stamped.version = version;
                     journey.reason = "newer versions kept coming".to_owned();
                     Next::Again
                 }
-                Err(failure) => Next::Ended(Err(failure)),
+                None => Next::Ended(Err(Failure::new(ErrorCode::Internal, LAST_VERSION))),
             },
             Carried::Said(Said::Failed(failure)) if failure.code == ErrorCode::Conflict => {
                 journey.reason = failure.detail;
@@ -224,8 +224,7 @@ impl Cache {
             })?),
             Outcome::PreconditionFailed { .. } if journey.stamped.unsure => return journey.outcome_unknown(),
             Outcome::Stored { version, .. } | Outcome::Counter { version, .. } => {
-                // A drifting clock elsewhere is for the next write of that key to refuse; this one is done.
-                self.stamps.observe(version).ok();
+                self.stamps.observe(version);
                 outcome
             }
             other => other,
@@ -235,19 +234,14 @@ impl Cache {
             outcome,
         })
     }
-
-    fn stamp_above(&self, held: u64) -> Result<u64, Failure> {
-        self.stamps.observe(held).map_err(|drift| {
-            let detail = format!("the key was written by a clock {drift:?} ahead of this master's; set the clocks right");
-            Failure::new(ErrorCode::Unavailable, detail)
-        })?;
-        Ok(self.stamps.next())
-    }
 }
 
 /// Why a write was not taken.
 const STOOD_STILL: &str =
     "not executed: this master stood still for a while, and what waited for it may be outdated; send it again";
+/// Why a write cannot be stamped.
+const LAST_VERSION: &str =
+    "the key has the highest version there is, and no write can come after it: empty its namespace, and restore a backup";
 /// Why nobody was asked.
 const NOBODY: &str = "no auxiliary has its key now: none is in the ring, or they are restoring it";
 

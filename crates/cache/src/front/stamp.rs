@@ -13,8 +13,8 @@ use crate::Clock;
 
 /// 2024-01-01T00:00:00Z.
 const EPOCH: Duration = Duration::from_secs(1_704_067_200);
-/// A stamp further ahead of our clock than this is not followed.
-const MAX_DRIFT: Duration = Duration::from_millis(500);
+/// A stamp further ahead of our clock than this is not followed: one wrong clock would drag all others along.
+const MAX_DRIFT_US: u64 = 500_000;
 
 /// Gives stamps; one per master.
 #[derive(Debug, Default)]
@@ -37,17 +37,22 @@ impl Stamps {
         self.after_clock(self.now())
     }
 
-    /// Makes later stamps greater than one seen elsewhere. `Err` with the drift when that clock is too far ahead.
-    ///
-    /// # Errors
-    /// When following it would put ours more than half a second ahead of the time of day.
-    pub(super) fn observe(&self, seen: u64) -> Result<(), Duration> {
-        let drift = Duration::from_micros(seen.saturating_sub(self.now()));
-        if drift > MAX_DRIFT {
-            return Err(drift);
+    /// Makes later stamps greater than one seen elsewhere, unless that is too far ahead of the time of day. Whether it did.
+    pub(super) fn observe(&self, seen: u64) -> bool {
+        let follows = seen.saturating_sub(self.now()) <= MAX_DRIFT_US;
+        if follows {
+            self.last.fetch_max(seen, Ordering::AcqRel);
         }
-        self.last.fetch_max(seen, Ordering::AcqRel);
-        Ok(())
+        follows
+    }
+
+    /// A stamp above one that a key has. If that is from a clock far ahead of ours, it is the next one, for this key alone: versions
+    /// order the writes of one key, so the key can be written, and nobody's clock is dragged along. None when there is no such stamp.
+    pub(super) fn above(&self, held: u64) -> Option<u64> {
+        if self.observe(held) {
+            return Some(self.next());
+        }
+        held.checked_add(1)
     }
 
     fn after_clock(&self, now: u64) -> u64 {
@@ -79,9 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_far_ahead_is_refused() {
+    fn a_clock_far_ahead_is_topped_for_one_key_and_not_followed() {
+        const HOUR: u64 = 3_600_000_000;
         let stamps = Stamps::default();
-        assert!(stamps.observe(stamps.now() + 100_000).is_ok());
-        assert!(stamps.observe(stamps.now() + 10_000_000).is_err());
+        let near = stamps.now() + 100_000;
+        assert!(stamps.above(near).unwrap() > near && stamps.next() > near);
+        let far = stamps.now() + HOUR;
+        assert_eq!(stamps.above(far), Some(far + 1));
+        assert!(stamps.next() < far);
+        assert_eq!(stamps.above(u64::MAX), None);
     }
 }

@@ -12,6 +12,7 @@ use super::Owner;
 use super::outcome::Outcome;
 use super::replicate::Written;
 use super::state::State;
+use crate::Skew;
 use crate::events::EventKind;
 
 /// A batch that was carried out here, and what of it the other owners must have before it is answered.
@@ -22,10 +23,10 @@ pub(super) struct Applied {
 }
 
 impl Applied {
-    /// The reply frame.
-    pub(super) fn reply(&self) -> Result<Vec<u8>, postcard::Error> {
+    /// The reply frame, points in time as `told` has them.
+    pub(super) fn reply(&self, told: Skew) -> Result<Vec<u8>, postcard::Error> {
         let bytes: usize = self.outcomes.iter().map(Outcome::weight).sum();
-        let replies = self.outcomes.iter().map(Outcome::reply).collect();
+        let replies = self.outcomes.iter().map(|outcome| outcome.reply(told)).collect();
         postcard::to_extend(&ReplyFrame { replies }, Vec::with_capacity(bytes + 16))
     }
 }

@@ -4,6 +4,8 @@ use api::ErrorCode;
 use api::cache::FrameReply;
 use store::cache::{Hit, Refusal};
 
+use crate::Skew;
+
 /// Room for what a reply has besides a value.
 const REPLY_OVERHEAD: usize = 48;
 
@@ -26,14 +28,14 @@ impl Outcome {
         Self::Failed(ErrorCode::Timeout, detail.to_owned())
     }
 
-    pub(super) fn reply(&self) -> FrameReply<'_> {
+    pub(super) fn reply(&self, told: Skew) -> FrameReply<'_> {
         match self {
             Self::Hit { hit, load } => FrameReply::Hit {
                 value: hit.value(),
                 content_type: hit.content_type(),
                 packing: hit.packing(),
                 version: hit.version(),
-                lifetime: hit.lifetime(),
+                lifetime: told.lifetime(hit.lifetime()),
                 load: *load,
             },
             Self::Plain(reply) => reply.clone(),

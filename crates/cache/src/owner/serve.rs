@@ -14,7 +14,7 @@ use store::cache::{Applied as Replicated, Role};
 use super::Owner;
 use super::apply::Applied;
 use super::state::State;
-use crate::Kind;
+use crate::{Kind, Skew};
 
 /// Whom a caller means to reach, by which ring, and what it wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Call {
     pub boot_id: BootId,
     /// The ring it routed by.
     pub epoch: Epoch,
+    /// How far the clock of the caller is ahead, by which it tells points in time and is told them.
+    pub skew: Skew,
 }
 
 /// Why a call was not carried out; nothing of it was.
@@ -70,18 +72,22 @@ impl Owner {
         }
         self.reach(call.epoch).await?;
         match call.kind {
-            Kind::Batch => self.batch(call.epoch, &body).await,
-            Kind::Replica => self.replica(call.epoch, &body),
+            Kind::Batch => self.batch(call, &body).await,
+            Kind::Replica => self.replica(call, &body),
             Kind::Digests => self.digests(call.epoch, &body).await,
-            Kind::Page => self.page(call.epoch, &body).await,
+            Kind::Page => self.page(call, &body).await,
             Kind::Handover => self.handed_over(call.epoch).await,
         }
     }
 
-    async fn batch(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {
-        let frame: BatchFrame<'_> = postcard::from_bytes(body).map_err(Refused::Malformed)?;
-        let applied = self.carry_out(epoch, &frame).await?;
-        applied.reply().map(Bytes::from).map_err(Refused::Unwritable)
+    async fn batch(&self, call: Call, body: &[u8]) -> Result<Bytes, Refused> {
+        let mut frame: BatchFrame<'_> = postcard::from_bytes(body).map_err(Refused::Malformed)?;
+        call.skew.batch(&mut frame);
+        let applied = self.carry_out(call.epoch, &frame).await?;
+        applied
+            .reply(call.skew.reversed())
+            .map(Bytes::from)
+            .map_err(Refused::Unwritable)
     }
 
     /// Applies a batch, and waits until the other owners have what it wrote.
@@ -102,9 +108,12 @@ impl Owner {
         Ok(settled)
     }
 
-    fn replica(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {
-        let frame: ReplicaFrame<'_> = postcard::from_bytes(body).map_err(Refused::Malformed)?;
-        let now_ms = self.clock.now_ms();
+    fn replica(&self, call: Call, body: &[u8]) -> Result<Bytes, Refused> {
+        let mut frame: ReplicaFrame<'_> = postcard::from_bytes(body).map_err(Refused::Malformed)?;
+        for item in &mut frame.items {
+            call.skew.adopt(item);
+        }
+        let (epoch, now_ms) = (call.epoch, self.clock.now_ms());
         let taken = frame.order.map(|(life, number)| (self.taken_of(life), number));
         let mut last = taken.as_ref().map(|(taken, number)| (taken.lock(), *number));
         let applied = self.gate.pass(epoch, |state| {
@@ -163,17 +172,19 @@ impl Owner {
         postcard::to_stdvec(&digests).map(Bytes::from).map_err(Refused::Unwritable)
     }
 
-    async fn page(&self, epoch: Epoch, body: &[u8]) -> Result<Bytes, Refused> {
+    async fn page(&self, call: Call, body: &[u8]) -> Result<Bytes, Refused> {
         /// About as much as fetched entries may take before they are applied.
         const PAGE_BYTES: usize = 1 << 20;
         let request: SyncPageRequest = postcard::from_bytes(body).map_err(Refused::Malformed)?;
-        let (state, caller) = self.pair(epoch, request.caller)?;
-        let now_ms = self.clock.now_ms();
+        let (state, caller) = self.pair(call.epoch, request.caller)?;
+        let (now_ms, told) = (self.clock.now_ms(), call.skew.reversed());
         let page = self.offload(move |store| {
             let concerns = |hash| Some(hash) > request.after && concerns(&state, caller, hash);
             let page = store.page(request.bucket, concerns, &request.have, PAGE_BYTES, now_ms);
+            let mut items: Vec<_> = page.items.iter().map(store::cache::Record::to_item).collect();
+            items.iter_mut().for_each(|item| told.adopt(item));
             postcard::to_stdvec(&api::cache::SyncPage {
-                items: page.items.iter().map(store::cache::Record::to_item).collect(),
+                items,
                 surplus: page.surplus,
                 more: page.more,
             })

@@ -14,6 +14,7 @@ mod control;
 mod faults;
 mod freeze;
 mod history;
+mod hours;
 mod intent;
 mod leader;
 mod model;

@@ -58,6 +58,7 @@ impl Peers for Wire {
                 kind,
                 boot_id: to.boot_id,
                 epoch,
+                skew: world.skew(self.from, Place::of(&to.id)),
             },
             body,
             deadline,

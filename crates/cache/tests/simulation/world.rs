@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::{BootId, NodeId};
-use cache::Clock;
+use cache::{Clock, Skew};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -130,6 +130,22 @@ impl World {
             let now = (BEGIN + began.elapsed()).as_micros() as i64;
             Duration::from_micros((now + ahead.load(Ordering::Relaxed)) as u64)
         })
+    }
+
+    /// How far the clock of the one is ahead of the other's: what nodes find out when a connection begins.
+    pub(crate) fn skew(&self, of: Place, to: Place) -> Skew {
+        let time = |place| self.now_ms().saturating_add_signed(self.ahead(place) / 1_000);
+        Skew::between(time(of), time(to))
+    }
+
+    /// How far a clock is ahead, in microseconds.
+    pub(crate) fn ahead(&self, place: Place) -> i64 {
+        let ahead = match place {
+            Place::Auxiliary(number) => self.auxiliaries.lock().get(&number).map(|slot| Arc::clone(&slot.ahead)),
+            Place::Master(number) => self.masters.lock().get(&number).map(|master| Arc::clone(&master.ahead)),
+            Place::Leader => None,
+        };
+        ahead.map_or(0, |ahead| ahead.load(Ordering::Relaxed))
     }
 
     /// The next life of any node.

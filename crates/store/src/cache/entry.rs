@@ -62,8 +62,14 @@ impl Entry {
 
     /// Whether it is what a write would store.
     pub(super) fn is_of(&self, put: &Put<'_>) -> bool {
+        self.lifetime == put.lifetime && self.may_be_of(put)
+    }
+
+    /// Whether it is what a write has stored that is sent again, but for what was known of a wrong clock on each of the two ways.
+    pub(super) fn may_be_of(&self, put: &Put<'_>) -> bool {
         self.version == put.version
-            && self.lifetime == put.lifetime
+            && is_close(self.lifetime.expires_at_ms, put.lifetime.expires_at_ms)
+            && is_close(self.lifetime.fresh_until_ms, put.lifetime.fresh_until_ms)
             && self.packing == put.packing
             && self.content_type() == put.content_type
             && self.value() == put.value
@@ -85,6 +91,12 @@ impl Entry {
             .filter(|_| self.packing == Packing::Plain);
         text.and_then(|text| text.parse().ok()).ok_or(Refusal::NotAnInteger)
     }
+}
+
+/// Whether two points in time may be one: that of a write which came over two ways was read by what was known of a wrong clock on each.
+const fn is_close(one_ms: u64, other_ms: u64) -> bool {
+    const DOUBT_MS: u64 = 2_500;
+    (one_ms == 0) == (other_ms == 0) && one_ms.abs_diff(other_ms) <= DOUBT_MS
 }
 
 /// Whether a point in time has come; 0 never does.

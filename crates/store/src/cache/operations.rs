@@ -48,7 +48,7 @@ impl Cache {
         let (shard, hashed) = self.open(key);
         let first = shard
             .peek(hashed)
-            .filter(|(_, entry)| entry.is_of(&put))
+            .filter(|(_, entry)| entry.may_be_of(&put))
             .map(|(_, entry)| Stored {
                 version: entry.version,
                 created: entry.created,

@@ -126,6 +126,21 @@ fn a_repeated_write_is_answered_as_the_first_time() {
         first,
         "its value has expired meanwhile"
     );
+    let read_by_another_clock = Put {
+        lifetime: until(1_000_000),
+        ..put(b"v", 8)
+    };
+    let first = cache.put(Key::plain("c"), read_by_another_clock, 0);
+    let again = |expires_at_ms| Put {
+        lifetime: until(expires_at_ms),
+        ..read_by_another_clock
+    };
+    assert_eq!(cache.put_again(Key::plain("c"), again(1_002_000), 0), first);
+    assert_eq!(
+        cache.put_again(Key::plain("c"), again(1_100_000), 0),
+        Err(Refusal::Stale { held: 8 })
+    );
+    assert_eq!(cache.put_again(Key::plain("c"), again(0), 0), Err(Refusal::Stale { held: 8 }));
     let newer = Put { version: 7, ..add };
     assert!(
         matches!(cache.put_again(Key::plain("b"), newer, 0), Ok(Stored { created: true, .. })),

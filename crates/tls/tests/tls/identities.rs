@@ -1,5 +1,6 @@
 //! What is wrong with files is told before anything runs.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use tls::{Error, Facts, Files, Identity, Purpose, Request};
@@ -84,8 +85,23 @@ fn each_thing_that_is_wrong_is_named() {
     std::fs::remove_file(&other.key).unwrap();
     let missing = error(&other);
     assert!(
-        missing.contains("b.key cannot be read") && missing.contains("No such file"),
+        missing.contains("b.key cannot be read (put it there: `elasticore certs init`") && missing.contains("No such file"),
         "{missing}"
+    );
+    let nobodys = Files {
+        authorities: town.directory.path().to_owned(),
+        ..files.clone()
+    };
+    assert!(error(&nobodys).contains("not of its directory"), "{}", error(&nobodys));
+    write(&other.authorities, "");
+    let empty = Files {
+        authorities: other.authorities.clone(),
+        ..files.clone()
+    };
+    assert!(
+        error(&empty).ends_with("b.ca holds no certificate of an authority in PEM form: there is none. `elasticore certs init` makes ca.pem, the same for all nodes"),
+        "{}",
+        error(&empty)
     );
     write(&files.key, "no key at all");
     assert!(error(&files).contains("holds no private key"), "{}", error(&files));
@@ -94,6 +110,36 @@ fn each_thing_that_is_wrong_is_named() {
         "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
     );
     assert!(error(&files).contains("holds no certificate"), "{}", error(&files));
+}
+
+#[test]
+fn what_is_wrong_with_files_of_the_command_line_is_named() {
+    let town = Town::new();
+    let files = town.write(&Town::node("me"));
+    let refused = |certificate: &Path, key: &Path| {
+        let error = tls::client_of(&files.authorities, Some((certificate, key))).unwrap_err();
+        std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
+            .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    };
+    let absent = town.directory.path().join("absent.key");
+    let told = refused(&files.certificate, &absent);
+    assert!(
+        told.contains("private key") && told.contains("absent.key cannot be read (put it there"),
+        "{told}"
+    );
+    let now = SystemTime::now();
+    let old = town.write(&Request {
+        from: now - 2 * DAY,
+        until: now - DAY,
+        ..Town::node("old")
+    });
+    let told = refused(&old.certificate, &old.key);
+    assert!(
+        told.contains("expired at") && told.contains("elasticore certs renew"),
+        "{told}"
+    );
+    let told = refused(&files.certificate, &old.key);
+    assert!(told.contains("does not belong to the certificate"), "{told}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::{Mutex, RwLock};
 
-use super::connect::connect;
+use super::connect::{Hello, connect};
 use super::link::{Failure, Link};
 use super::{Call, MAX_CALLS, PATH};
 use crate::peer::{PeerClient, PeerError};
@@ -19,8 +19,8 @@ use crate::peer::{PeerClient, PeerError};
 #[derive(Debug, Clone)]
 pub struct FrameClient {
     peers: PeerClient,
+    hello: Hello,
     ways: Arc<RwLock<HashMap<String, Arc<Way>>>>,
-    path: &'static str,
     guarded: bool,
 }
 
@@ -43,8 +43,8 @@ impl FrameClient {
     pub fn new(peers: PeerClient) -> Self {
         Self {
             peers,
+            hello: Hello { path: PATH, time: None },
             ways: Arc::default(),
-            path: PATH,
             guarded: true,
         }
     }
@@ -52,7 +52,15 @@ impl FrameClient {
     /// Speaks frames at another path than the usual one: what is served by [`frames_route`](super::frames_route) there.
     #[must_use]
     pub fn at(mut self, path: &'static str) -> Self {
-        self.path = path;
+        self.hello.path = path;
+        self
+    }
+
+    /// Tells peers what time it is here (Unix milliseconds) when a connection begins, so that they can read points in time in calls.
+    /// It must be a clock that nobody sets while the process runs.
+    #[must_use]
+    pub fn telling(mut self, now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.hello.time = Some(Arc::new(now_ms));
         self
     }
 
@@ -115,7 +123,7 @@ impl FrameClient {
                 Stage::Open(link) if !link.is_closed() => return Ok(Arc::clone(link)),
                 Stage::Connecting(attempt) => attempt.clone(),
                 Stage::Open(_) | Stage::Closed => {
-                    let attempt = Way::open(Arc::clone(&way), self.peers.clone(), peer.to_owned(), self.path)
+                    let attempt = Way::open(Arc::clone(&way), self.peers.clone(), peer.to_owned(), self.hello.clone())
                         .boxed()
                         .shared();
                     // Goes on when those who wait for it leave.
@@ -136,8 +144,8 @@ impl FrameClient {
 }
 
 impl Way {
-    async fn open(self: Arc<Self>, peers: PeerClient, peer: String, path: &'static str) -> Result<Arc<Link>, PeerError> {
-        let link = connect(&peers, &peer, path).await.map(Arc::new);
+    async fn open(self: Arc<Self>, peers: PeerClient, peer: String, hello: Hello) -> Result<Arc<Link>, PeerError> {
+        let link = connect(&peers, &peer, &hello).await.map(Arc::new);
         *self.0.lock() = link.as_ref().map_or(Stage::Closed, |link| Stage::Open(Arc::clone(link)));
         link
     }

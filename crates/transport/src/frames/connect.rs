@@ -1,5 +1,8 @@
 //! From an address to a connection that speaks frames.
 
+use std::fmt;
+use std::sync::Arc;
+
 use api::{Problem, headers};
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONNECTION, HOST, UPGRADE};
@@ -17,10 +20,24 @@ use crate::peer::{PeerClient, PeerError};
 /// Longest body of a refusal that is looked at.
 const LONGEST_PROBLEM: usize = 64 << 10;
 
+/// How a connection is asked for.
+#[derive(Clone)]
+pub(super) struct Hello {
+    pub(super) path: &'static str,
+    /// What time it is here.
+    pub(super) time: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
+}
+
+impl fmt::Debug for Hello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 /// Connects and upgrades, within the connect time-out. Whatever goes wrong here, no call has been made.
-pub(super) async fn connect(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, PeerError> {
+pub(super) async fn connect(peers: &PeerClient, peer: &str, hello: &Hello) -> Result<Link, PeerError> {
     let at_most = peers.inner.policy.connect_timeout;
-    let refusal = match tokio::time::timeout(at_most, open(peers, peer, path)).await {
+    let refusal = match tokio::time::timeout(at_most, open(peers, peer, hello)).await {
         Ok(Ok(link)) => return Ok(link),
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::Failed(format!("no connection within {at_most:?}")),
@@ -53,7 +70,7 @@ impl<E: std::error::Error> From<E> for Refusal {
     }
 }
 
-async fn open(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, Refusal> {
+async fn open(peers: &PeerClient, peer: &str, hello: &Hello) -> Result<Link, Refusal> {
     let stream = TcpStream::connect(peer).await?;
     stream.set_nodelay(true)?;
     let stream = match peers.inner.identity() {
@@ -67,12 +84,15 @@ async fn open(peers: &PeerClient, peer: &str, path: &str) -> Result<Link, Refusa
     // Ends with this function, however that ends.
     let mut exchange = JoinSet::new();
     exchange.spawn(connection.with_upgrades());
-    let request = Request::post(path)
+    let mut request = Request::post(hello.path)
         .header(HOST, peer)
         .header(CONNECTION, "upgrade")
         .header(UPGRADE, PROTOCOL)
-        .header(headers::CLUSTER_TOKEN, &peers.inner.token)
-        .body(Body::empty())?;
+        .header(headers::CLUSTER_TOKEN, &peers.inner.token);
+    if let Some(now_ms) = &hello.time {
+        request = request.header(headers::TIME, now_ms());
+    }
+    let request = request.body(Body::empty())?;
     let response = http.send_request(request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(understand(response).await);

@@ -4,6 +4,8 @@
 //! other call of a peer, and then carries length-prefixed frames ([`wire`](self) below). Many calls are under way at once and
 //! are answered in any order.
 //!
+//! A caller may say what time it has when it asks for the connection (`x-time-ms`); a server that does not know the header ignores it.
+//!
 //! What a caller may rely on, since writes depend on it:
 //! - [`PeerError::Unreachable`](crate::peer::PeerError::Unreachable): certainly not executed. No connection, or the frame was
 //!   not written whole and never will be, or the peer said that it stopped reading before it (as `GOAWAY` of HTTP/2, RFC 9113

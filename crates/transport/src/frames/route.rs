@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::ErrorCode;
+use api::{ErrorCode, headers};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -38,6 +38,12 @@ pub trait FrameHandler: Send + Sync {
     /// Whatever the caller is to get as [`PeerError::Answered`](crate::peer::PeerError::Answered).
     async fn handle(&self, call: Call, body: Bytes) -> Result<Bytes, ApiError>;
 
+    /// What answers the calls of one connection, whose caller had this time (Unix milliseconds) when it asked for it. Not asked of callers
+    /// that do not say.
+    fn for_caller_at(&self, _now_ms: u64) -> Option<Arc<dyn FrameHandler>> {
+        None
+    }
+
     /// What calls of a kind are called in metrics: one of a few names, whatever peers send.
     fn name(&self, kind: u8) -> &'static str;
 }
@@ -70,6 +76,13 @@ async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> R
         let detail = format!("this path is for peers: send Connection: upgrade and Upgrade: {PROTOCOL}");
         return Err(ApiError::new(ErrorCode::InvalidArgument, detail).with_status(StatusCode::UPGRADE_REQUIRED));
     };
+    // Read at once: what it says was true a moment ago.
+    let told = request
+        .headers()
+        .get(headers::TIME)
+        .and_then(|time| time.to_str().ok()?.parse().ok());
+    let handler = told.and_then(|now_ms| serving.handler.for_caller_at(now_ms));
+    let handler = handler.unwrap_or_else(|| Arc::clone(&serving.handler));
     // Held as long as the connection: it counts among those of the listener, and the node waits for it when it stops.
     let slot = request.extensions_mut().remove::<ConnectionSlot>();
     tokio::spawn(async move {
@@ -77,7 +90,7 @@ async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> R
             .await
             .map(|upgraded| upgraded.downcast::<TokioIo<Metered<Connection>>>())
         {
-            Ok(Ok(parts)) => serving::serve(&serving, parts.io.into_inner().into_inner(), parts.read_buf).await,
+            Ok(Ok(parts)) => serving::serve(&serving, handler, parts.io.into_inner().into_inner(), parts.read_buf).await,
             Ok(Err(_)) => debug!("frames were asked for on something that is no connection of a listener"),
             Err(error) => debug!(%error, "a peer asked for frames and went away"),
         }

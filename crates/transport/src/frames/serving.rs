@@ -42,6 +42,7 @@ pub(super) struct Serving {
 /// One connection.
 struct Connection<'a> {
     serving: &'a Serving,
+    handler: Arc<dyn FrameHandler>,
     incoming: Incoming,
     outbox: Arc<Outbox>,
     /// Calls that were not answered at once.
@@ -50,11 +51,12 @@ struct Connection<'a> {
 }
 
 /// Answers calls until the peer goes away, is silent for too long, or the node stops.
-pub(super) async fn serve(serving: &Serving, stream: Stream, first: Bytes) {
+pub(super) async fn serve(serving: &Serving, handler: Arc<dyn FrameHandler>, stream: Stream, first: Bytes) {
     let (mut reader, mut writer) = stream.split();
     serving.metrics.connections.inc();
     let mut connection = Connection {
         serving,
+        handler,
         incoming: Incoming::new(first, serving.max_frame_bytes),
         outbox: Arc::default(),
         waiting: TaskTracker::new(),
@@ -129,7 +131,7 @@ impl Connection<'_> {
             id: arrived.id,
             kind: arrived.kind,
             began: Instant::now(),
-            handler: Arc::clone(&self.serving.handler),
+            handler: Arc::clone(&self.handler),
             metrics: Arc::clone(&self.serving.metrics),
         };
         let payload = match arrived.payload {

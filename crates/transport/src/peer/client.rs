@@ -86,7 +86,7 @@ impl PeerClient {
                 "1 while the circuit breaker of a peer is open.",
                 &["peer"],
             ),
-            clocks: Clocks::default(),
+            clocks: Clocks::new(&metrics),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::cache::{ReplicaItem, Restored};
-use cache::Clock;
 use cache::owner::{Identity, NotHandedOver, Owner};
+use cache::{Clock, Skew, wall_ms};
 use parking_lot::Mutex;
 use prometheus::{Histogram, IntCounterVec, IntGauge, Registry};
 use store::backup::{BackupDir, BackupId, BackupInfo, BackupMeta, Error, Found};
@@ -91,10 +91,10 @@ impl Backups {
             node: self.me.id.clone(),
             boot_id: self.me.boot_id,
             epoch: owner.epoch(),
-            made_at_ms: self.clock.now_ms(),
+            made_at_ms: wall_ms(),
         };
-        let (dir, store) = (self.dir.clone(), Arc::clone(owner.store()));
-        let written = blocking(move || write(&dir, meta, &store)).await;
+        let (dir, store, told) = (self.dir.clone(), Arc::clone(owner.store()), self.time_of_day().reversed());
+        let written = blocking(move || write(&dir, meta, &store, told)).await;
         match &written {
             Ok(info) => {
                 self.made(info.made_at_ms);
@@ -111,15 +111,16 @@ impl Backups {
 
     /// Before the node takes part: loads its newest whole backup. What of it is outdated, range sync will tell.
     pub(crate) async fn load_newest(&self, store: &Arc<Cache>) -> Result<(), Error> {
-        let (dir, store, clock) = (self.dir.clone(), Arc::clone(store), self.clock.clone());
+        let (dir, store, clock, read) = (self.dir.clone(), Arc::clone(store), self.clock.clone(), self.time_of_day());
         let loaded = blocking(move || {
-            dir.newest_whole(|item| {
+            dir.newest_whole(|mut item| {
+                read.adopt(&mut item);
                 store.apply(&item, Role::Replica, clock.now_ms());
             })
         });
         let Some(info) = loaded.await? else { return Ok(()) };
         self.made(info.made_at_ms);
-        let age_seconds = self.clock.now_ms().saturating_sub(info.made_at_ms) / 1000;
+        let age_seconds = wall_ms().saturating_sub(info.made_at_ms) / 1000;
         tracing::info!(backup = %info.id, entries = info.entries, age_seconds, "began with a backup; newer copies elsewhere win");
         *self.restored.lock() = Some(Restored {
             backup: info.id.to_string(),
@@ -132,17 +133,27 @@ impl Backups {
 
     /// Hands a backup (the newest unless named) to the owners of its entries.
     pub(crate) async fn restore(&self, id: Option<BackupId>, owner: &Arc<Owner>) -> Result<BackupInfo, RestoreError> {
-        let (dir, owner, runtime) = (self.dir.clone(), Arc::clone(owner), Handle::current());
+        let (dir, owner, runtime, read) = (self.dir.clone(), Arc::clone(owner), Handle::current(), self.time_of_day());
         blocking(move || {
             let mut chunk = Chunk::new(&owner, &runtime);
+            let add = |mut item: ReplicaItem<'_>| {
+                read.adopt(&mut item);
+                chunk.add(&item);
+            };
             let info = match &id {
-                Some(id) => Some(dir.load(id, |item| chunk.add(&item))?),
-                None => dir.newest_whole(|item| chunk.add(&item))?,
+                Some(id) => Some(dir.load(id, add)?),
+                None => dir.newest_whole(add)?,
             };
             chunk.finish()?;
             info.ok_or(RestoreError::Nothing)
         })
         .await
+    }
+
+    /// How far the time of day, by which backups are written, is from the clock that entries are judged by: it may have been set since
+    /// the process began.
+    fn time_of_day(&self) -> Skew {
+        Skew::between(wall_ms(), self.clock.now_ms())
     }
 
     fn made(&self, at_ms: u64) {
@@ -152,12 +163,14 @@ impl Backups {
     }
 }
 
-fn write(dir: &BackupDir, meta: BackupMeta, store: &Cache) -> Result<BackupInfo, Error> {
+fn write(dir: &BackupDir, meta: BackupMeta, store: &Cache, told: Skew) -> Result<BackupInfo, Error> {
     let mut writer = dir.begin(meta)?;
     let mut failed = None;
     store.for_each(|record| {
         if failed.is_none() {
-            failed = writer.add(&record.to_item()).err();
+            let mut item = record.to_item();
+            told.adopt(&mut item);
+            failed = writer.add(&item).err();
         }
     });
     match failed {

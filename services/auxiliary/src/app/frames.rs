@@ -5,14 +5,27 @@ use std::sync::Arc;
 use api::ErrorCode;
 use async_trait::async_trait;
 use bytes::Bytes;
-use cache::Kind;
 use cache::owner::{Call, Owner, Refused};
+use cache::{Clock, Kind, Skew};
 use transport::ApiError;
 use transport::frames::FrameHandler;
 
 /// Hands calls to the owner.
 #[derive(Debug)]
-pub(crate) struct Frames(pub(crate) Arc<Owner>);
+pub(crate) struct Frames {
+    owner: Arc<Owner>,
+    clock: Clock,
+    /// How far the clocks of callers are ahead.
+    skew: Skew,
+}
+
+impl Frames {
+    /// Of callers whose clocks are taken for right.
+    pub(crate) fn new(owner: Arc<Owner>, clock: Clock) -> Self {
+        let skew = Skew::default();
+        Self { owner, clock, skew }
+    }
+}
 
 #[async_trait]
 impl FrameHandler for Frames {
@@ -23,8 +36,15 @@ impl FrameHandler for Frames {
             kind,
             boot_id: call.boot_id,
             epoch: call.epoch,
+            skew: self.skew,
         };
-        self.0.answer(call, body).await.map_err(|refused| refusal(&refused))
+        self.owner.answer(call, body).await.map_err(|refused| refusal(&refused))
+    }
+
+    fn for_caller_at(&self, now_ms: u64) -> Option<Arc<dyn FrameHandler>> {
+        let skew = Skew::between(now_ms, self.clock.now_ms());
+        let (owner, clock) = (Arc::clone(&self.owner), self.clock.clone());
+        (!skew.is_none()).then(|| Arc::new(Self { owner, clock, skew }) as _)
     }
 
     fn name(&self, kind: u8) -> &'static str {

@@ -1,18 +1,13 @@
 //! How long something lives, as clients say it: `ttl`, or `expires_at`, and `stale`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use api::cache::Lifetime;
+use cache::{Skew, now_ms, wall_ms};
 use transport::ApiError;
 
 /// Longest time to live: ten years.
 const MAX_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// Now, in Unix milliseconds.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// The life time that these parameters give; for ever without any.
 pub(super) fn lifetime(ttl: Option<&str>, expires_at: Option<&str>, stale: Option<&str>) -> Result<Lifetime, ApiError> {
@@ -23,7 +18,11 @@ pub(super) fn lifetime(ttl: Option<&str>, expires_at: Option<&str>, stale: Optio
     let fresh_until_ms = match (ttl, expires_at) {
         (Some(_), Some(_)) => return Err(ApiError::invalid("give ttl or expires_at, not both")),
         (Some(text), None) => now_ms + milliseconds(duration("ttl", text)?),
-        (None, Some(text)) => point_in_time(text, now_ms)?,
+        (None, Some(text)) => {
+            // The caller means the time of day; life times are counted by a clock that nobody sets.
+            let wall_ms = wall_ms();
+            Skew::between(wall_ms, now_ms).ours(point_in_time(text, wall_ms)?)
+        }
         (None, None) => {
             return Err(ApiError::invalid(
                 "stale is the time an entry is served after its ttl; give ttl or expires_at too",

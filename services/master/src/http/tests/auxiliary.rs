@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use cache::net::ViewRings;
 use cache::owner::{Call, Identity, Options, Owner};
-use cache::{CallError, Clock, Kind, Peers};
+use cache::{CallError, Clock, Kind, Peers, Skew};
 use cluster::View;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ impl Peers for Wires {
             kind,
             boot_id: to.boot_id,
             epoch,
+            skew: Skew::default(),
         };
         let refused = |error: cache::owner::Refused| CallError::Refused(error.to_string());
         owner.answer(call, body).await.map_err(refused)
