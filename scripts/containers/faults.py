@@ -1,0 +1,53 @@
+"""What can happen to a container."""
+
+import contextlib
+
+from .engine import NETWORK, container, containers, health, run
+
+
+def kill(service: str) -> None:
+    """By hand: the engine does not start it again by itself."""
+    run("docker", "kill", container(service))
+
+
+def start(service: str) -> None:
+    run("docker", "start", container(service))
+
+
+def die(service: str) -> None:
+    """It ends by itself, at once: the engine starts it again."""
+    # Signals from within do not reach the first process; when its child has died it ends.
+    loop = 'for p in /proc/[0-9]*; do case "$(cat $p/comm 2>/dev/null)" in elasticore-*) kill -9 "${p#/proc/}";; esac; done'
+    run("docker", "exec", container(service), "sh", "-c", loop)
+
+
+def restarts(service: str) -> int:
+    return containers()[service]["RestartCount"]
+
+
+def is_healthy(service: str) -> bool:
+    found = containers().get(service)
+    return found is not None and health(found) in ("healthy", "running")
+
+
+def inside(service: str, url: str) -> str:
+    """What a container answers when it is asked from within; nothing when it does not."""
+    return run("docker", "exec", container(service), "curl", "-s", "-m", "5", url, check=False)
+
+
+def leads(master: str) -> bool:
+    """Whether a master holds itself for the leader."""
+    return "\ncluster_is_leader 1\n" in inside(master, "http://127.0.0.1:9000/metrics")
+
+
+@contextlib.contextmanager
+def cut_off(service: str):
+    """A container without a network, for as long as this lasts."""
+    id, address = container(service), containers()[service]["NetworkSettings"]["Networks"][NETWORK]
+    fixed = (address["IPAMConfig"] or {}).get("IPv4Address")
+    run("docker", "network", "disconnect", NETWORK, id)
+    try:
+        yield
+    finally:
+        # Names and fixed addresses are of the connection, not of the container.
+        run("docker", "network", "connect", "--alias", service, *(["--ip", fixed] if fixed else []), NETWORK, id)
