@@ -135,10 +135,11 @@ ENCRYPTION = Row(
             Query(f"min by (role) (tls_certificate_expiry_timestamp_seconds{{{NODE}}}) - time()", "{{role}}"),
         ),
         graph(
-            "Connections refused in the handshake",
-            "By reason: strangers, nodes without a certificate, clients that trust another authority.",
+            "Connections refused in the handshake, or ended later",
+            "By reason: strangers, nodes without a certificate, clients that trust another authority. Ended: certificates that have expired, authorities that are trusted no longer.",
             "ops",
             Query(f"sum by (reason) (rate(tls_handshakes_refused_total{{{NODE}}}{RATE}))", "{{reason}}"),
+            Query(f"sum by (reason) (rate(tls_connections_ended_total{{{NODE}}}{RATE}))", "ended, {{reason}}"),
         ),
         graph(
             "Certificates renewed",

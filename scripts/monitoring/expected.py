@@ -21,7 +21,8 @@ MAY_BE_EMPTY = {
     "control / Changes of the raft leader, snapshots / snapshots {{way}}": "snapshots are made after many entries",
     "control / Lag of members / {{member}}": "known to the raft leader only, and only once it has followers",
     "nodes / Certificates: time left / {{role}}": "encryption is off",
-    "nodes / Connections refused in the handshake / {{reason}}": "encryption is off",
+    "nodes / Connections refused in the handshake, or ended later / {{reason}}": "encryption is off",
+    "nodes / Connections refused in the handshake, or ended later / ended, {{reason}}": "encryption is off",
     "nodes / Certificates renewed / {{role}} {{result}}": "encryption is off",
     "control / Entries and reads per message / reads per question": "the leader answers reads by its lease",
 }

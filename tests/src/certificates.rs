@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tls::{Authority, ClientConfig, Issued, Purpose, Request};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use tls::ClientConfig;
+use tls::testing::{DAY, Town, write};
 
 /// Certificates in a directory, under one authority.
 #[derive(Debug)]
 pub struct Certificates {
-    authority: Authority,
-    own: Issued,
-    directory: PathBuf,
+    town: Town,
+    authority: PathBuf,
 }
 
 /// Files of one certificate.
@@ -33,17 +31,9 @@ impl Certificates {
     /// When it cannot be made.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
-        std::fs::create_dir_all(directory).expect("the directory can be made");
-        let now = SystemTime::now();
-        let made = Authority::create("a test's authority", now - 2 * DAY, now + 2 * DAY);
-        let (authority, own) = made.expect("an authority can be made");
-        let certificates = Self {
-            authority,
-            own,
-            directory: directory.to_owned(),
-        };
-        certificates.write("ca.pem", &certificates.own.certificate);
-        certificates
+        let (town, authority) = (Town::at(directory), directory.join("ca.pem"));
+        write(&authority, &town.own.certificate);
+        Self { town, authority }
     }
 
     /// A certificate for a server, and client, at these hosts.
@@ -61,29 +51,21 @@ impl Certificates {
     /// Certificate of the authority.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.directory.join("ca.pem")
+        self.authority.clone()
     }
 
     fn issue(&self, name: &str, hosts: &[&str], until: SystemTime) -> Certified {
-        let request = Request {
-            name: name.to_owned(),
+        let request = tls::Request {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            purpose: Purpose::Node,
-            from: SystemTime::now() - DAY,
             until,
+            ..Town::node(name)
         };
-        let issued = self.authority.issue(&request).expect("a certificate can be made");
+        let files = self.town.write(&request);
         Certified {
-            key: self.write(&format!("{name}.key"), &issued.key),
-            certificate: self.write(&format!("{name}.pem"), &issued.certificate),
+            certificate: files.certificate,
+            key: files.key,
             authority: self.authority(),
         }
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.directory.join(name);
-        std::fs::write(&path, text).expect("the test's directory can be written");
-        path
     }
 }
 

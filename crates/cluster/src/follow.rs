@@ -19,6 +19,25 @@ pub enum Update {
     Changed(Vec<Event>),
 }
 
+impl Update {
+    /// The same one revision after the other: what was done in one transaction stays together, what was not is told apart.
+    pub(crate) fn by_revision(self) -> Vec<Self> {
+        match self {
+            Self::Changed(events) => {
+                let mut steps: Vec<Vec<Event>> = Vec::new();
+                for event in events {
+                    match steps.last_mut() {
+                        Some(step) if step[0].revision() == event.revision() => step.push(event),
+                        _ => steps.push(vec![event]),
+                    }
+                }
+                steps.into_iter().map(Self::Changed).collect()
+            }
+            listed => vec![listed],
+        }
+    }
+}
+
 /// Why a watch ended.
 enum Ended {
     /// Watch again from the next revision.

@@ -113,6 +113,28 @@ async fn a_lost_lease_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lives_that_follow_each_other_at_once_are_seen_one_by_one() {
+    let (store, stop) = (Fake::new(), CancellationToken::new());
+    let view = view(&store, &stop);
+    view.synced().await;
+    let (first, mut later) = view.follow_all();
+    assert!(address(&first, "a").is_none());
+    // Nobody looks until all of it has happened.
+    for life in ["h:1", "h:2", "h:3"] {
+        let registered = Registration::register(store.another(), auxiliary("a", life), LEASE_TTL).await;
+        drop(registered.expect("free"));
+        store.expire_all();
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 6 {
+        seen.push(address(&*later.recv().await.expect("none is missed"), "a"));
+    }
+    let [one, two, three] = ["h:1", "h:2", "h:3"].map(|life| Some(life.to_owned()));
+    assert_eq!(seen, [one, None, two, None, three, None]);
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_of_the_store_freezes_the_view_and_ends_nothing() {
     let (store, stop) = (Fake::new(), CancellationToken::new());
     let (mine, seen) = (store.another(), store.another());

@@ -13,8 +13,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use crate::Tls;
 use crate::complaints::Complaints;
+use crate::{Standing, Tls};
 
 /// Longest handshake.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -59,14 +59,18 @@ impl Acceptor {
         }
     }
 
-    /// Shakes hands; nothing when that fails, which is counted and told.
-    pub async fn accept(&self, stream: TcpStream, from: Option<SocketAddr>) -> Option<TlsStream<TcpStream>> {
+    /// Shakes hands, and says for how long that is good; nothing when it fails, which is counted and told.
+    pub async fn accept(&self, stream: TcpStream, from: Option<SocketAddr>) -> Option<(TlsStream<TcpStream>, Standing)> {
+        let trust = self.tls.trust();
         let shaken = timeout(DEADLINE, async {
             let _place = self.door.places.acquire().await;
             TlsAcceptor::from(self.config()).accept(stream).await
         });
         let (reason, detail) = match shaken.await {
-            Ok(Ok(stream)) => return Some(stream),
+            Ok(Ok(stream)) => {
+                let standing = Standing::of(&self.tls, stream.get_ref().1.peer_certificates(), None, trust);
+                return Some((stream, standing));
+            }
             Ok(Err(error)) => (reason(&error), error.to_string()),
             Err(_) => ("too_slow", format!("no handshake within {DEADLINE:?}")),
         };

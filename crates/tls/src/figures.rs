@@ -13,6 +13,7 @@ pub struct Figures {
     expiry: GaugeVec,
     reloads: IntCounterVec,
     pub(crate) refused: IntCounterVec,
+    pub(crate) ended: IntCounterVec,
 }
 
 impl Figures {
@@ -34,6 +35,11 @@ impl Figures {
             refused: metrics.counters(
                 "tls_handshakes_refused_total",
                 "Connections refused because they did not become encrypted ones, by reason.",
+                &["reason"],
+            ),
+            ended: metrics.counters(
+                "tls_connections_ended_total",
+                "Open connections that were ended because the certificate of their peer has expired, or its authority is trusted no longer.",
                 &["reason"],
             ),
         }

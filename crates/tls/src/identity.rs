@@ -23,6 +23,8 @@ pub struct Identity {
     files: Files,
     facts: Facts,
     authorities: Vec<Facts>,
+    /// The certificates of the authorities, in the same order.
+    trusted: Vec<CertificateDer<'static>>,
     roots: Arc<RootCertStore>,
     chain: Vec<CertificateDer<'static>>,
     pub(crate) mutual: Arc<ServerConfig>,
@@ -58,9 +60,10 @@ impl Identity {
         if facts.names.is_empty() {
             return Err(Error::Nameless { path: path.clone() });
         }
-        let (mut roots, mut authorities) = (RootCertStore::empty(), Vec::new());
+        let (mut roots, mut authorities, mut trusted) = (RootCertStore::empty(), Vec::new(), Vec::new());
         for authority in files.read_authorities()? {
             authorities.push(Facts::of(&authority, &files.authorities)?);
+            trusted.push(authority.clone());
             roots.add(authority).map_err(|error| Error::Unfit {
                 path: files.authorities.clone(),
                 detail: error.to_string(),
@@ -75,6 +78,7 @@ impl Identity {
             files: files.clone(),
             facts,
             authorities,
+            trusted,
             roots,
             chain,
         };
@@ -127,6 +131,31 @@ impl Identity {
     pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let name = server_name(host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         TlsConnector::from(Arc::clone(&self.client)).connect(name, stream).await
+    }
+
+    /// Whether a client with this chain would be let in.
+    pub(crate) fn trusts_client(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Some((first, others)) = chain.split_first() else {
+            return false;
+        };
+        let verifier = configs::client_verifier(Arc::clone(&self.roots));
+        verifier.is_ok_and(|verifier| verifier.verify_client_cert(first, others, UnixTime::now()).is_ok())
+    }
+
+    /// Whether a server with this chain would be believed to have this name.
+    pub(crate) fn trusts_server(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> bool {
+        let Some((first, others)) = chain.split_first() else {
+            return false;
+        };
+        let verifier = configs::server_verifier(Arc::clone(&self.roots));
+        verifier.is_ok_and(|verifier| verifier.verify_server_cert(first, others, name, &[], UnixTime::now()).is_ok())
+    }
+
+    /// Names of the authorities that `next` does not trust any more.
+    pub(crate) fn trusted_no_longer(&self, next: &Self) -> Vec<String> {
+        let gone = self.authorities.iter().zip(&self.trusted);
+        let gone = gone.filter(|(_, certificate)| !next.trusted.contains(certificate));
+        gone.map(|(facts, _)| facts.subject.clone()).collect()
     }
 
     /// Peers take it as a client and as a server, each by the authorities that this node trusts too.

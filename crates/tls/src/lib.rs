@@ -3,6 +3,7 @@
 //! What stays true:
 //! - nodes show certificates to each other, and each looks at the other's: its authority, its time, and for servers its name;
 //! - renewed files are taken without a restart, and broken ones leave the old in use;
+//! - a connection ends when its peer would not be let in any more, also when it was let in;
 //! - the cryptography is named where it is used: nothing is installed for the whole process.
 
 mod acceptor;
@@ -18,6 +19,9 @@ mod outside;
 mod public;
 mod refused;
 mod reloading;
+mod standing;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use acceptor::{Acceptor, Clients};
 pub use authority::{Authority, Issued, Purpose, Request};
@@ -32,4 +36,5 @@ pub use public::client_of_public_servers;
 pub use refused::was_refused;
 pub use reloading::Tls;
 pub use rustls::ClientConfig;
+pub use standing::{Ended, Standing};
 pub use tokio_rustls::TlsStream;

@@ -3,18 +3,23 @@
 //! Files that are being replaced do not fit together for a moment, so a change is looked at when it has stood still for one look.
 //! What cannot be used is told, and leaves all as it was.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::files::Stamp;
-use crate::{Error, Figures, Files, Identity};
+use crate::identity::server_name;
+use crate::{Error, Figures, Files, Identity, Standing};
 
 /// Time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -35,6 +40,8 @@ struct Inner {
     role: &'static str,
     figures: Figures,
     current: ArcSwap<Identity>,
+    /// Changes whenever an authority is trusted no longer, after `current` has.
+    trust: watch::Sender<u64>,
     looks: Mutex<Looks>,
 }
 
@@ -65,6 +72,7 @@ impl Tls {
                 role,
                 figures: figures.clone(),
                 current: ArcSwap::from_pointee(identity),
+                trust: watch::Sender::new(0),
                 looks: Mutex::new(Looks {
                     settled: stamp.clone(),
                     last: stamp,
@@ -78,6 +86,23 @@ impl Tls {
     #[must_use]
     pub fn identity(&self) -> Arc<Identity> {
         self.inner.current.load_full()
+    }
+
+    /// Begins to speak TLS with the server at `host`, whose certificate must name it, and says for how long that is good.
+    ///
+    /// # Errors
+    /// As [`Identity::connect`].
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Standing)> {
+        let trust = self.trust();
+        let stream = self.identity().connect(host, stream).await?;
+        let name = server_name(host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let standing = Standing::of(self, stream.get_ref().1.peer_certificates(), Some(name), trust);
+        Ok((stream, standing))
+    }
+
+    /// What changes when an authority is trusted no longer. Looked at before a handshake, it misses nothing that comes after.
+    pub(crate) fn trust(&self) -> watch::Receiver<u64> {
+        self.inner.trust.subscribe()
     }
 
     /// Where it is read from.
@@ -142,7 +167,16 @@ impl Tls {
             Ok(identity) => {
                 self.inner.figures.shows(role, &identity);
                 tell(role, &identity, "certificate renewed");
+                let gone = self.identity().trusted_no_longer(&identity);
                 self.inner.current.store(Arc::new(identity));
+                if !gone.is_empty() {
+                    let authorities = gone.join(", ");
+                    info!(
+                        role,
+                        authorities, "trusted no longer: connections with those that only they have signed for come to their end"
+                    );
+                    self.inner.trust.send_modify(|changes| *changes += 1);
+                }
             }
             Err(error) => {
                 let reason = chain(&error);

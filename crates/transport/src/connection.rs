@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
-use tls::TlsStream;
+use tls::{Standing, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,8 +16,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 pub(crate) enum Connection {
     /// TCP.
     Plain(TcpStream),
-    /// TLS over TCP; large, hence boxed.
-    Encrypted(Box<TlsStream<TcpStream>>),
+    /// TLS over TCP; large, hence boxed. For as long as its peer would be let in.
+    Encrypted(Box<TlsStream<TcpStream>>, Standing),
 }
 
 /// What comes in.
@@ -38,6 +38,14 @@ pub(crate) enum Writer {
 pub(crate) type Attempt<'a> = dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize> + 'a;
 
 impl Connection {
+    /// How it stands with the peer.
+    pub(crate) fn standing(&self) -> Standing {
+        match self {
+            Self::Plain(_) => Standing::anyone(),
+            Self::Encrypted(_, standing) => standing.clone(),
+        }
+    }
+
     /// Its two directions.
     pub(crate) fn split(self) -> (Reader, Writer) {
         match self {
@@ -45,7 +53,7 @@ impl Connection {
                 let (reader, writer) = stream.into_split();
                 (Reader::Plain(reader), Writer::Plain(writer))
             }
-            Self::Encrypted(stream) => {
+            Self::Encrypted(stream, _) => {
                 let (reader, writer) = tokio::io::split(stream);
                 (Reader::Encrypted(reader), Writer::Encrypted(Mutex::new(writer)))
             }
@@ -105,7 +113,7 @@ impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Encrypted(stream, _) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -114,35 +122,35 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Encrypted(stream, _) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Encrypted(stream, _) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Encrypted(stream) => stream.is_write_vectored(),
+            Self::Encrypted(stream, _) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Encrypted(stream) => Pin::new(stream).poll_flush(context),
+            Self::Encrypted(stream, _) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Encrypted(stream, _) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

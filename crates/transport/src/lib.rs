@@ -1,6 +1,7 @@
 //! How nodes and clients talk: the HTTP server every node runs, the one client peers are called with, and the one shape
 //! of errors between them.
 
+pub mod callers;
 mod connection;
 mod current;
 mod error;

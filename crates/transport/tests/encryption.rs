@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as the tests themselves do")]
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -12,8 +13,11 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use tempfile::TempDir;
-use tls::{Acceptor, Authority, Clients, Figures, Files, Issued, Purpose, Request, Tls};
+use tls::testing::{Town, load, write};
+use tls::{Acceptor, Clients, Figures, Files, Request, Tls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use transport::ApiError;
 use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, PATH, frames_route};
@@ -22,59 +26,18 @@ use transport::server::{HttpMetrics, Layers, Listener, bind, serve};
 
 const TOKEN: &str = "secret";
 const LONG: Duration = Duration::from_secs(20);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A call that is answered when it is let.
+const HELD: u8 = 2;
 
-/// A cluster's authority.
-struct Cluster {
-    authority: Authority,
-    own: Issued,
-    directory: TempDir,
-}
-
-impl Cluster {
-    fn new() -> Self {
-        let now = SystemTime::now();
-        let (authority, own) = Authority::create("a test's authority", now - DAY, now + DAY).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        Self {
-            authority,
-            own,
-            directory,
-        }
-    }
-
-    /// Certificate, key and authority of a node at 127.0.0.1, in files; anew when they are there.
-    fn certify(&self, name: &str) -> Files {
-        let request = Request {
-            name: name.to_owned(),
-            hosts: vec!["127.0.0.1".to_owned()],
-            purpose: Purpose::Node,
-            from: SystemTime::now() - DAY,
-            until: SystemTime::now() + DAY,
-        };
-        let issued = self.authority.issue(&request).unwrap();
-        let path = |suffix: &str| self.directory.path().join(format!("{name}.{suffix}"));
-        let files = Files {
-            certificate: path("pem"),
-            key: path("key"),
-            authorities: path("ca"),
-        };
-        std::fs::write(&files.key, &issued.key).unwrap();
-        std::fs::write(&files.certificate, &issued.certificate).unwrap();
-        std::fs::write(&files.authorities, &self.own.certificate).unwrap();
-        files
-    }
-
-    fn node(&self, name: &str) -> Tls {
-        Tls::load(self.certify(name), "node", &Figures::new(&telemetry::new_registry())).unwrap()
-    }
-}
-
-struct Echo;
+/// Gives back what it gets, calls of the kind [`HELD`] when there is a permit for each.
+struct Echo(Arc<Semaphore>);
 
 #[async_trait]
 impl FrameHandler for Echo {
-    async fn handle(&self, _: Call, body: Bytes) -> Result<Bytes, ApiError> {
+    async fn handle(&self, call: Call, body: Bytes) -> Result<Bytes, ApiError> {
+        if call.kind == HELD {
+            self.0.acquire().await.unwrap().forget();
+        }
         Ok(body)
     }
 
@@ -85,8 +48,18 @@ impl FrameHandler for Echo {
 
 /// A node that answers requests and frames, to nodes alone.
 async fn start(tls: Tls, stop: &CancellationToken) -> String {
+    start_holding(tls, Arc::new(Semaphore::new(0)), stop).await
+}
+
+async fn start_holding(tls: Tls, held: Arc<Semaphore>, stop: &CancellationToken) -> String {
     let registry = telemetry::new_registry();
-    let frames = frames_route(PATH, Arc::new(Echo), FrameMetrics::new(&registry), 16 << 20, stop.clone());
+    let frames = frames_route(
+        PATH,
+        Arc::new(Echo(held)),
+        FrameMetrics::new(&registry),
+        16 << 20,
+        stop.clone(),
+    );
     let router = Router::new().route("/internal/v1/ok", get(|| async { "ok" })).merge(frames);
     let layers = Layers::new(HttpMetrics::new(&registry), LONG, 16 << 20, 1000).private(TOKEN);
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), "PORT").await.unwrap();
@@ -105,6 +78,18 @@ fn client(tls: Option<Tls>) -> PeerClient {
     PeerClient::encrypted(TOKEN, policy, tls, &telemetry::new_registry())
 }
 
+/// Trusts both.
+fn both(one: &Town, other: &Town) -> String {
+    format!("{}{}", one.own.certificate, other.own.certificate)
+}
+
+/// Another certificate for a node, signed by this authority, whoever is trusted.
+fn certify(town: &Town, files: &Files) {
+    let issued = town.authority.issue(&Town::node("again")).unwrap();
+    write(&files.certificate, &issued.certificate);
+    write(&files.key, &issued.key);
+}
+
 async fn ask(client: &PeerClient, address: &str) -> Result<Bytes, PeerError> {
     client
         .get(address, "/internal/v1/ok")
@@ -117,8 +102,12 @@ async fn ask(client: &PeerClient, address: &str) -> Result<Bytes, PeerError> {
 }
 
 async fn echo(frames: &FrameClient, address: &str, body: Bytes) -> Result<Bytes, PeerError> {
+    call(frames, address, 1, body).await
+}
+
+async fn call(frames: &FrameClient, address: &str, kind: u8, body: Bytes) -> Result<Bytes, PeerError> {
     let call = Call {
-        kind: 1,
+        kind,
         epoch: Epoch::default(),
         boot_id: BootId::nobody(),
     };
@@ -127,9 +116,9 @@ async fn echo(frames: &FrameClient, address: &str, body: Bytes) -> Result<Bytes,
 
 #[tokio::test]
 async fn requests_and_frames_of_any_size_travel_encrypted() {
-    let (cluster, stop) = (Cluster::new(), CancellationToken::new());
-    let address = start(cluster.node("server"), &stop).await;
-    let peers = client(Some(cluster.node("client")));
+    let (cluster, stop) = (Town::new(), CancellationToken::new());
+    let address = start(cluster.identity("server"), &stop).await;
+    let peers = client(Some(cluster.identity("client")));
     assert_eq!(ask(&peers, &address).await.unwrap(), "ok");
 
     let frames = FrameClient::new(peers);
@@ -150,11 +139,11 @@ async fn requests_and_frames_of_any_size_travel_encrypted() {
 
 #[tokio::test]
 async fn strangers_are_refused_before_anything_is_executed() {
-    let (cluster, other, stop) = (Cluster::new(), Cluster::new(), CancellationToken::new());
-    let address = start(cluster.node("server"), &stop).await;
+    let (cluster, other, stop) = (Town::new(), Town::new(), CancellationToken::new());
+    let address = start(cluster.identity("server"), &stop).await;
 
     // The server is not believed by a node of another cluster, so that it never hears its token.
-    let foreign = client(Some(other.node("foreign")));
+    let foreign = client(Some(other.identity("foreign")));
     let refused = ask(&foreign, &address).await.unwrap_err();
     assert!(
         matches!(&refused, PeerError::Unreachable { detail, .. } if detail.contains("invalid peer certificate")),
@@ -162,13 +151,9 @@ async fn strangers_are_refused_before_anything_is_executed() {
     );
 
     // One that believes it is not believed by it.
-    let files = other.certify("pretender");
-    std::fs::write(
-        &files.authorities,
-        format!("{}{}", cluster.own.certificate, other.own.certificate),
-    )
-    .unwrap();
-    let pretender = Tls::load(files, "node", &Figures::new(&telemetry::new_registry())).unwrap();
+    let files = other.write(&Town::node("pretender"));
+    write(&files.authorities, &both(&cluster, &other));
+    let pretender = load(files);
     let refused = ask(&client(Some(pretender.clone())), &address).await.unwrap_err();
     assert!(
         matches!(refused, PeerError::Unreachable { .. }),
@@ -190,8 +175,8 @@ async fn strangers_are_refused_before_anything_is_executed() {
 
 #[tokio::test]
 async fn certificates_and_authorities_change_under_load_without_a_failed_call() {
-    let (old, new, stop) = (Cluster::new(), Cluster::new(), CancellationToken::new());
-    let (server, caller) = (old.node("server"), old.node("client"));
+    let (old, new, stop) = (Town::new(), Town::new(), CancellationToken::new());
+    let (server, caller) = (old.identity("server"), old.identity("client"));
     let address = start(server.clone(), &stop).await;
     let peers = client(Some(caller.clone()));
     let frames = FrameClient::new(peers.clone());
@@ -225,28 +210,25 @@ async fn certificates_and_authorities_change_under_load_without_a_failed_call() 
     };
     until_more().await;
     for _ in 0..3 {
-        old.certify("server");
-        server.reload();
-        old.certify("client");
-        caller.reload();
+        for (name, tls) in [("server", &server), ("client", &caller)] {
+            assert_eq!(&old.write(&Town::node(name)), tls.files());
+            tls.reload();
+        }
         until_more().await;
     }
     // Another authority: trusted first, then used, then the old one is trusted no more.
-    let both = format!("{}{}", new.own.certificate, old.own.certificate);
-    for (name, tls) in [("server", &server), ("client", &caller)] {
-        std::fs::write(old.directory.path().join(format!("{name}.ca")), &both).unwrap();
+    for tls in [&server, &caller] {
+        write(&tls.files().authorities, &both(&old, &new));
         tls.reload();
         until_more().await;
     }
-    for (name, tls) in [("server", &server), ("client", &caller)] {
-        let files = new.certify(name);
-        std::fs::copy(files.certificate, old.directory.path().join(format!("{name}.pem"))).unwrap();
-        std::fs::copy(files.key, old.directory.path().join(format!("{name}.key"))).unwrap();
+    for tls in [&server, &caller] {
+        certify(&new, tls.files());
         tls.reload();
         until_more().await;
     }
-    for (name, tls) in [("server", &server), ("client", &caller)] {
-        std::fs::write(old.directory.path().join(format!("{name}.ca")), &new.own.certificate).unwrap();
+    for tls in [&server, &caller] {
+        write(&tls.files().authorities, &new.own.certificate);
         tls.reload();
         until_more().await;
     }
@@ -255,5 +237,157 @@ async fn certificates_and_authorities_change_under_load_without_a_failed_call() 
         task.await.expect("no call failed");
     }
     assert_eq!(server.identity().authorities().len(), 1);
+    stop.cancel();
+}
+
+/// A connection on which one request after the other is made.
+struct Kept(tls::TlsStream<TcpStream>);
+
+impl Kept {
+    async fn open(tls: &Tls, address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = tls.connect("127.0.0.1", stream).await.unwrap();
+        Self(stream.into())
+    }
+
+    async fn ask(&mut self) {
+        let request = format!("GET /internal/v1/ok HTTP/1.1\r\nhost: test\r\nx-cluster-token: {TOKEN}\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\nok") {
+            assert!(self.0.read_buf(&mut answer).await.unwrap() > 0, "it is closed");
+        }
+    }
+
+    async fn until_closed(mut self) {
+        let mut byte = [0];
+        let read = self.0.read(&mut byte);
+        let read = tokio::time::timeout(LONG, read).await.expect("the server closes it");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+}
+
+/// Waits until calls fail, and says how.
+async fn until_refused(frames: &FrameClient, address: &str) -> PeerError {
+    let refused = async {
+        loop {
+            if let Err(refused) = echo(frames, address, Bytes::new()).await {
+                return refused;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, refused).await.expect("the connection ends")
+}
+
+/// Waits until what was spawned before is under way: it comes first here, and the calls of one connection are read in order.
+async fn until_begun(frames: &FrameClient, address: &str) {
+    tokio::task::yield_now().await;
+    echo(frames, address, Bytes::new()).await.unwrap();
+}
+
+fn trust_only(town: &Town, authorities: &Path, tls: &Tls) {
+    write(authorities, &town.own.certificate);
+    tls.reload();
+}
+
+#[tokio::test]
+async fn servers_end_connections_of_an_authority_that_they_trust_no_longer() {
+    let (old, new, stop) = (Town::new(), Town::new(), CancellationToken::new());
+    let registry = telemetry::new_registry();
+    let server = Tls::load(old.write(&Town::node("server")), "node", &Figures::new(&registry)).unwrap();
+    let held = Arc::new(Semaphore::new(0));
+    let address = start_holding(server.clone(), Arc::clone(&held), &stop).await;
+    let caller = old.identity("client");
+    write(&caller.files().authorities, &both(&old, &new));
+    caller.reload();
+    let mut kept = Kept::open(&caller, &address).await;
+    let frames = FrameClient::new(client(Some(caller.clone())));
+    kept.ask().await;
+    echo(&frames, &address, Bytes::new()).await.unwrap();
+
+    // Another certificate ends nothing, nor does another authority beside the old one.
+    write(&server.files().authorities, &both(&old, &new));
+    server.reload();
+    certify(&new, server.files());
+    server.reload();
+    kept.ask().await;
+    echo(&frames, &address, Bytes::new()).await.unwrap();
+    let ended = || telemetry::render(&registry);
+    assert!(!ended().contains("tls_connections_ended_total{"), "{}", ended());
+
+    let under_way = {
+        let (frames, address) = (frames.clone(), address.clone());
+        tokio::spawn(async move { call(&frames, &address, HELD, Bytes::from_static(b"held")).await })
+    };
+    until_begun(&frames, &address).await;
+    trust_only(&new, &server.files().authorities, &server);
+    kept.until_closed().await;
+    until_refused(&frames, &address).await;
+    held.add_permits(1);
+    assert_eq!(under_way.await.unwrap().unwrap(), "held", "what had begun is answered");
+    assert!(
+        ended().contains("tls_connections_ended_total{reason=\"untrusted\"} 2"),
+        "{}",
+        ended()
+    );
+    // Whoever has another certificate comes in.
+    certify(&new, caller.files());
+    caller.reload();
+    echo(&frames, &address, Bytes::new()).await.unwrap();
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn clients_end_connections_to_an_authority_that_they_trust_no_longer() {
+    let (old, new, stop) = (Town::new(), Town::new(), CancellationToken::new());
+    let (server, caller) = (old.identity("server"), old.identity("client"));
+    for tls in [&server, &caller] {
+        write(&tls.files().authorities, &both(&old, &new));
+        tls.reload();
+    }
+    let held = Arc::new(Semaphore::new(0));
+    let address = start_holding(server, Arc::clone(&held), &stop).await;
+    let peers = client(Some(caller.clone()));
+    let frames = FrameClient::new(peers.clone());
+    ask(&peers, &address).await.unwrap();
+    echo(&frames, &address, Bytes::new()).await.unwrap();
+    let under_way = {
+        let (frames, address) = (frames.clone(), address.clone());
+        tokio::spawn(async move { call(&frames, &address, HELD, Bytes::from_static(b"held")).await })
+    };
+    until_begun(&frames, &address).await;
+
+    certify(&new, caller.files());
+    trust_only(&new, &caller.files().authorities, &caller);
+    let refused = until_refused(&frames, &address).await;
+    assert!(
+        matches!(&refused, PeerError::Unreachable { detail, .. } if detail.contains("invalid peer certificate")),
+        "{refused:?}"
+    );
+    assert!(ask(&peers, &address).await.is_err());
+    held.add_permits(1);
+    assert_eq!(under_way.await.unwrap().unwrap(), "held", "what had begun is answered");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_certificate_of_its_client() {
+    let (cluster, stop) = (Town::new(), CancellationToken::new());
+    let registry = telemetry::new_registry();
+    let server = Tls::load(cluster.write(&Town::node("server")), "node", &Figures::new(&registry)).unwrap();
+    let address = start(server, &stop).await;
+    let brief = Request {
+        until: SystemTime::now() + Duration::from_secs(3),
+        ..Town::node("brief")
+    };
+    let mut kept = Kept::open(&load(cluster.write(&brief)), &address).await;
+    kept.ask().await;
+    kept.until_closed().await;
+    let figures = telemetry::render(&registry);
+    assert!(
+        figures.contains("tls_connections_ended_total{reason=\"expired\"} 1"),
+        "{figures}"
+    );
     stop.cancel();
 }

@@ -17,12 +17,14 @@ use parking_lot::Mutex;
 use store::backup::BackupDir;
 use store::blob::{BlobName, BlobStore, Limits};
 use store::cache::{Bounds, Cache, Policy};
+use telemetry::audit::Audit;
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use transport::callers::DeniedLog;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
 
 use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
@@ -191,7 +193,13 @@ impl Foundation {
         let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
         let layers = Layers::new(metrics, REQUEST_TIMEOUT, max_frame_bytes, settings.max_in_flight);
         let layers = layers.unhurried(http::is_unhurried);
-        let router = layers.private(settings.cluster_token.expose()).around(routes);
+        // Who is turned away is told as masters do, in the ordinary log.
+        let denials = Arc::new(DeniedLog::new(Audit::in_log(&settings.node_id, &self.registry)));
+        let layers = layers
+            .private(settings.cluster_token.expose())
+            .gated(Arc::clone(&denials) as Arc<dyn Gate>);
+        let router = layers.around(routes);
+        tasks.supervise("denials", move |stop| Arc::clone(&denials).run(stop));
 
         let listener = Listener::new(self.listener, self.encryption.for_nodes());
         spawn_listener(&tasks, listener, router, bounds);

@@ -72,7 +72,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let doors = Doors::open(
         &settings,
         (public, private),
-        Arc::new(entrance),
+        (Arc::new(entrance), auditor.denials()),
         &registry,
         &readiness,
         &tasks,

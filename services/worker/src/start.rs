@@ -13,10 +13,12 @@ use control::{ControlStore, Instrumented};
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use query::{DataDirs, Engine, EngineSettings, ShuffleDir};
+use telemetry::audit::Audit;
 use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
+use transport::callers::DeniedLog;
 use transport::peer::{PeerClient, PeerPolicy};
-use transport::server::{BindError, ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::server::{BindError, ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
 
 use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
@@ -155,7 +157,13 @@ impl Foundation {
         let metrics = HttpMetrics::new(&registry);
         let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
         let layers = Layers::new(metrics, REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
-        let router = layers.private(settings.cluster_token.expose()).around(routes);
+        // Who is turned away is told as masters do, in the ordinary log.
+        let denials = Arc::new(DeniedLog::new(Audit::in_log(&settings.node_id, &registry)));
+        let layers = layers
+            .private(settings.cluster_token.expose())
+            .gated(Arc::clone(&denials) as Arc<dyn Gate>);
+        let router = layers.around(routes);
+        tasks.supervise("denials", move |stop| Arc::clone(&denials).run(stop));
 
         let follow = Arc::clone(&view);
         tasks.supervise("view", move |stop| {

@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use control::{Consistency, ControlStore};
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use transport::peer::PeerClient;
 
@@ -23,6 +23,9 @@ use crate::{Error, keys};
 use figures::Figures;
 use state::State;
 
+/// Snapshots that a reader of all of them may be behind.
+const BEHIND: usize = 1024;
+
 /// Follows members, ring and leader. Keep [`View::run`] running.
 #[derive(Debug)]
 pub struct View {
@@ -30,6 +33,7 @@ pub struct View {
     state: Mutex<State>,
     current: ArcSwap<Snapshot>,
     changes: watch::Sender<Arc<Snapshot>>,
+    all: broadcast::Sender<Arc<Snapshot>>,
     figures: Figures,
 }
 
@@ -43,6 +47,7 @@ impl View {
             state: Mutex::new(State::default()),
             current: ArcSwap::new(Arc::clone(&nothing)),
             changes: watch::Sender::new(nothing),
+            all: broadcast::Sender::new(BEHIND),
             figures: Figures::new(registry),
         }
     }
@@ -71,6 +76,15 @@ impl View {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.changes.subscribe()
+    }
+
+    /// The snapshot now, and every later one: one for each revision of the control store that changed something, as long as that
+    /// remembers them. A reader that falls a thousand behind misses the oldest, and is told so.
+    #[must_use]
+    pub fn follow_all(&self) -> (Arc<Snapshot>, broadcast::Receiver<Arc<Snapshot>>) {
+        // While nothing changes, so that nothing is between the two.
+        let _state = self.state.lock();
+        (self.current.load_full(), self.all.subscribe())
     }
 
     /// Waits for a snapshot of which `holds` is true.
@@ -117,7 +131,9 @@ impl View {
     }
 
     fn hear(&self, update: Update, apply: fn(&mut State, Update)) {
-        self.change(|state| apply(state, update));
+        for step in update.by_revision() {
+            self.change(|state| apply(state, step));
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -129,6 +145,8 @@ impl View {
         }
         self.figures.show(&snapshot);
         self.current.store(Arc::clone(&snapshot));
-        self.changes.send_replace(snapshot);
+        self.changes.send_replace(Arc::clone(&snapshot));
+        // Mostly nobody wants to know each.
+        drop(self.all.send(snapshot));
     }
 }

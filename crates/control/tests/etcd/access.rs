@@ -2,17 +2,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use control::conformance::EtcdServer;
 use control::etcd::{EtcdOptions, EtcdStore};
 use control::{Consistency, ControlStore, Error, EtcdAccess, EtcdAdmin};
 use etcd_client::{Client, ConnectOptions};
 use futures::StreamExt;
-use tempfile::TempDir;
-use tls::{Authority, Figures, Files, Issued, Purpose, Request, Tls};
+use tls::Tls;
+use tls::testing::Town;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest time for anything here: a call that waits for ever is what these tests look for.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -21,62 +20,17 @@ async fn bounded<T>(what: &str, work: impl Future<Output = T>) -> T {
     done.unwrap_or_else(|_| panic!("{what} took longer than {LONG:?}"))
 }
 
-/// An authority and the files it has signed.
-struct Certificates {
-    authority: Authority,
-    own: Issued,
-    directory: TempDir,
-}
-
-impl Certificates {
-    fn new() -> Self {
-        let now = SystemTime::now();
-        let (authority, own) = Authority::create("a test's authority", now - DAY, now + DAY).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        Self {
-            authority,
-            own,
-            directory,
-        }
-    }
-
-    fn files(&self, name: &str) -> Files {
-        let request = Request {
-            name: name.to_owned(),
-            hosts: vec!["127.0.0.1".to_owned()],
-            purpose: Purpose::Node,
-            from: SystemTime::now() - DAY,
-            until: SystemTime::now() + DAY,
-        };
-        let issued = self.authority.issue(&request).unwrap();
-        let path = |suffix: &str| self.directory.path().join(format!("{name}.{suffix}"));
-        let files = Files {
-            certificate: path("pem"),
-            key: path("key"),
-            authorities: path("ca"),
-        };
-        std::fs::write(&files.key, &issued.key).unwrap();
-        std::fs::write(&files.certificate, &issued.certificate).unwrap();
-        std::fs::write(&files.authorities, &self.own.certificate).unwrap();
-        files
-    }
-
-    fn node(&self, name: &str) -> Tls {
-        Tls::load(self.files(name), "etcd", &Figures::new(&telemetry::new_registry())).unwrap()
-    }
-
-    /// A server that lets in only who shows a certificate of this authority.
-    async fn server(&self) -> EtcdServer {
-        let files = self.files("server");
-        let flags = [
-            format!("--cert-file={}", files.certificate.display()),
-            format!("--key-file={}", files.key.display()),
-            format!("--trusted-ca-file={}", files.authorities.display()),
-            "--client-cert-auth".to_owned(),
-        ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        EtcdServer::start_encrypted(&flags).await
-    }
+/// A server that lets in only who shows a certificate of this authority.
+async fn server(town: &Town) -> EtcdServer {
+    let files = town.write(&Town::node("server"));
+    let flags = [
+        format!("--cert-file={}", files.certificate.display()),
+        format!("--key-file={}", files.key.display()),
+        format!("--trusted-ca-file={}", files.authorities.display()),
+        "--client-cert-auth".to_owned(),
+    ];
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    EtcdServer::start_encrypted(&flags).await
 }
 
 async fn store(endpoint: &str, access: EtcdAccess) -> Arc<dyn ControlStore> {
@@ -93,10 +47,10 @@ async fn put(store: &Arc<dyn ControlStore>, key: &str) -> Result<(), Error> {
 
 #[tokio::test]
 async fn encrypted_etcd_is_used_with_a_certificate_and_by_nobody_else() {
-    let (ours, others) = (Certificates::new(), Certificates::new());
-    let server = ours.server().await;
+    let (ours, others) = (Town::new(), Town::new());
+    let server = server(&ours).await;
     let endpoint = format!("https://{}", server.endpoint());
-    let shown = ours.node("master");
+    let shown = ours.identity("master");
     let with = |tls: &Tls| EtcdAccess {
         tls: Some(tls.clone()),
         user: None,
@@ -112,7 +66,8 @@ async fn encrypted_etcd_is_used_with_a_certificate_and_by_nobody_else() {
     assert_eq!(bounded("a look", admin.view()).await.unwrap().heard_from, 1);
 
     // A renewed certificate is shown from the next connection on, and calls go on.
-    ours.files("master");
+    let renewed = ours.write(&Town::node("master"));
+    assert_eq!(&renewed, shown.files());
     shown.reload();
     bounded("a write with the renewed certificate", put(&known, "k"))
         .await
@@ -123,7 +78,7 @@ async fn encrypted_etcd_is_used_with_a_certificate_and_by_nobody_else() {
         .unwrap();
     assert_eq!(seen.len(), 1);
 
-    let foreign = others.node("foreign");
+    let foreign = others.identity("foreign");
     let stranger = store(&endpoint, with(&foreign)).await;
     let refused = bounded("a stranger's call", stranger.get("k", Consistency::Linearizable))
         .await

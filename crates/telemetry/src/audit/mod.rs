@@ -55,20 +55,26 @@ pub struct OpenError {
 }
 
 impl Audit {
-    /// That of a node: into the file of this path, or into the ordinary log when it is empty or `-`.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn open(path: &str, node: &str, registry: &Registry) -> Result<Self, OpenError> {
+    /// That of a node, in the ordinary log.
+    #[must_use]
+    pub fn in_log(node: &str, registry: &Registry) -> Self {
         let metrics = Metrics::new(registry);
-        let mut audit = Self {
+        Self {
             node: node.into(),
             to: None,
             lost: metrics.counter(
                 "audit_entries_lost_total",
                 "Entries that could not be written to the audit log.",
             ),
-        };
+        }
+    }
+
+    /// That of a node: into the file of this path, or into the ordinary log when it is empty or `-`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(path: &str, node: &str, registry: &Registry) -> Result<Self, OpenError> {
+        let mut audit = Self::in_log(node, registry);
         if !matches!(path, "" | "-") {
             let fail = |source| OpenError {
                 path: path.to_owned(),

@@ -8,7 +8,7 @@ use tls::{Acceptor, Clients, Files, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::town::{DAY, Town, load};
+use tls::testing::{DAY, Town, load};
 
 /// A server that answers one byte to everybody it lets in, and its address.
 pub(crate) async fn serve(acceptor: Acceptor) -> String {
@@ -19,7 +19,7 @@ pub(crate) async fn serve(acceptor: Acceptor) -> String {
             let (stream, from) = listener.accept().await.unwrap();
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                if let Some(mut stream) = acceptor.accept(stream, Some(from)).await {
+                if let Some((mut stream, _)) = acceptor.accept(stream, Some(from)).await {
                     stream.write_all(b"y").await.unwrap();
                     stream.shutdown().await.ok();
                 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tls::{Error, Facts, Files, Identity, Purpose, Request};
 
-use crate::town::{DAY, Town, write};
+use tls::testing::{DAY, Town, write};
 
 fn error(files: &Files) -> String {
     let error = Identity::load(files).unwrap_err();

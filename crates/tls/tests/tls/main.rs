@@ -5,4 +5,3 @@
 mod handshakes;
 mod identities;
 mod reloads;
-mod town;

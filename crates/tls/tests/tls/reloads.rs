@@ -7,7 +7,7 @@ use tls::{Acceptor, Clients, Figures, Tls};
 use tokio_util::sync::CancellationToken;
 
 use crate::handshakes::{is_let_in, serve};
-use crate::town::{Town, load, write};
+use tls::testing::{Town, load, write};
 
 /// Waits until the identity is another one than `serial`.
 async fn until_renewed(tls: &Tls, serial: &str) {
@@ -31,7 +31,7 @@ async fn renewed_files_are_taken_without_a_restart_and_broken_ones_are_not() {
     let following = tokio::spawn(tls.clone().follow(stop.clone()));
 
     let before = tls.identity().facts().serial.clone();
-    town.write(&Town::node("node"));
+    drop(town.write(&Town::node("node")));
     until_renewed(&tls, &before).await;
     let after = tls.identity().facts().serial.clone();
 
@@ -52,7 +52,7 @@ async fn renewed_files_are_taken_without_a_restart_and_broken_ones_are_not() {
         "{text}"
     );
 
-    town.write(&Town::node("node"));
+    drop(town.write(&Town::node("node")));
     until_renewed(&tls, &after).await;
     stop.cancel();
     following.await.unwrap();

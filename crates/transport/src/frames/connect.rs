@@ -73,11 +73,12 @@ impl<E: std::error::Error> From<E> for Refusal {
 async fn open(peers: &PeerClient, peer: &str, hello: &Hello) -> Result<Link, Refusal> {
     let stream = TcpStream::connect(peer).await?;
     stream.set_nodelay(true)?;
-    let stream = match peers.inner.identity() {
+    let stream = match peers.inner.tls() {
         None => Connection::Plain(stream),
-        Some(identity) => {
+        Some(tls) => {
             let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
-            Connection::Encrypted(Box::new(identity.connect(host, stream).await?.into()))
+            let (stream, standing) = tls.connect(host, stream).await?;
+            Connection::Encrypted(Box::new(stream.into()), standing)
         }
     };
     let (mut http, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

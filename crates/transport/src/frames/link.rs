@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::Problem;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tls::Standing;
 use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -21,6 +22,8 @@ use crate::connection::{Connection, Reader, Writer};
 
 /// Calls in a row that run into their deadlines, nothing at all being heard meanwhile, before the connection is given up.
 const SILENT_CALLS: u32 = 3;
+/// Time for the calls under way when the peer would not be believed any more.
+const DRAIN: Duration = Duration::from_secs(10);
 /// Longest answer: the peer bounds its own, this is for one that has lost its mind.
 const LONGEST_ANSWER: usize = i32::MAX as usize;
 
@@ -70,8 +73,9 @@ impl Link {
     /// Takes over an upgraded connection; `first` is what has been read of it already.
     pub(super) fn new(stream: Connection, first: Bytes) -> Self {
         let shared = Arc::new(Shared::default());
+        let standing = stream.standing();
         let (reader, writer) = stream.split();
-        let driver = tokio::spawn(drive(Arc::clone(&shared), reader, writer, first)).abort_handle();
+        let driver = tokio::spawn(drive(Arc::clone(&shared), standing, reader, writer, first)).abort_handle();
         Self { shared, driver }
     }
 
@@ -231,13 +235,26 @@ impl Drop for CloseAtLast<'_> {
     }
 }
 
-async fn drive(shared: Arc<Shared>, reader: Reader, writer: Writer, first: Bytes) {
+async fn drive(shared: Arc<Shared>, standing: Standing, reader: Reader, writer: Writer, first: Bytes) {
     let _closing = CloseAtLast(&shared);
     let why = tokio::select! {
         why = read(&shared, reader, Incoming::new(first, LONGEST_ANSWER)) => why,
         error = shared.outbox.run(&writer) => broken(&error),
+        why = outlive(&shared, &standing) => why,
     };
     shared.close(&why);
+}
+
+/// Waits until the peer would not be believed any more. New calls are then made on another connection; those under way have a while.
+async fn outlive(shared: &Shared, standing: &Standing) -> String {
+    let ended = standing.ended().await;
+    let why = format!("the certificate of the peer is {}", ended.as_str());
+    shared.calls.lock().closed.get_or_insert_with(|| why.clone());
+    // Otherwise the last answer ends the connection.
+    if !shared.is_over() {
+        tokio::time::sleep(DRAIN).await;
+    }
+    why
 }
 
 async fn read(shared: &Shared, mut reader: Reader, mut incoming: Incoming) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use api::ErrorCode;
 use bytes::Bytes;
 use futures::FutureExt;
+use tls::Standing;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -43,6 +44,7 @@ pub(super) struct Serving {
 struct Connection<'a> {
     serving: &'a Serving,
     handler: Arc<dyn FrameHandler>,
+    standing: Standing,
     incoming: Incoming,
     outbox: Arc<Outbox>,
     /// Calls that were not answered at once.
@@ -50,13 +52,15 @@ struct Connection<'a> {
     last_id: u32,
 }
 
-/// Answers calls until the peer goes away, is silent for too long, or the node stops.
+/// Answers calls until the peer goes away, is silent for too long, would not be let in any more, or the node stops.
 pub(super) async fn serve(serving: &Serving, handler: Arc<dyn FrameHandler>, stream: Stream, first: Bytes) {
+    let standing = stream.standing();
     let (mut reader, mut writer) = stream.split();
     serving.metrics.connections.inc();
     let mut connection = Connection {
         serving,
         handler,
+        standing,
         incoming: Incoming::new(first, serving.max_frame_bytes),
         outbox: Arc::default(),
         waiting: TaskTracker::new(),
@@ -93,11 +97,12 @@ enum Broken {
 
 impl Connection<'_> {
     async fn run(&mut self, reader: &mut Reader, writer: &Writer) -> Result<End, Broken> {
-        let (stop, outbox) = (&self.serving.stop, Arc::clone(&self.outbox));
+        let (stop, outbox, standing) = (&self.serving.stop, Arc::clone(&self.outbox), self.standing.clone());
         tokio::select! {
             ended = self.read(reader, writer) => ended,
             error = outbox.run(writer) => Err(error.into()),
             () = stop.cancelled() => Ok(End::Ours),
+            _ = standing.ended() => Ok(End::Ours),
         }
     }
 

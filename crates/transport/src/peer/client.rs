@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 use reqwest::Method;
 use telemetry::Metrics;
-use tls::{Identity, Tls};
+use tls::Tls;
 
 use super::breaker::Breaker;
 use super::clocks::Clocks;
@@ -122,8 +122,8 @@ impl PeerClient {
 
 impl Inner {
     /// Who this node is to peers, if it speaks TLS to them.
-    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
-        self.http.identity()
+    pub(crate) const fn tls(&self) -> Option<&Tls> {
+        self.http.tls()
     }
 
     /// Fails at once while the peer's breaker is open.

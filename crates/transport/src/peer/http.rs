@@ -1,7 +1,8 @@
-//! The HTTP library's client, made anew when this node's certificate is: what is under way goes on as it began.
+//! The HTTP library's client, made anew when this node's certificate is, or whom it trusts: what is under way goes on as it began, and no
+//! call begins on a connection from before.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tls::{Identity, Tls};
@@ -11,6 +12,8 @@ use super::PeerPolicy;
 
 /// Time for which idle connections are kept.
 const IDLE: Duration = Duration::from_secs(60);
+/// Longest time for which encrypted connections are used: the certificate of a peer is looked at when one begins, and may end.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Pooled connections to peers: encrypted when there is an identity to show.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(super) struct Http {
 struct Made {
     identity: Option<Arc<Identity>>,
     client: reqwest::Client,
+    at: Instant,
 }
 
 impl Http {
@@ -35,7 +39,11 @@ impl Http {
         Self {
             policy,
             tls,
-            made: ArcSwap::from_pointee(Made { identity, client }),
+            made: ArcSwap::from_pointee(Made {
+                identity,
+                client,
+                at: Instant::now(),
+            }),
         }
     }
 
@@ -46,7 +54,7 @@ impl Http {
             return made.client.clone();
         };
         let identity = tls.identity();
-        if Arc::ptr_eq(shown, &identity) {
+        if Arc::ptr_eq(shown, &identity) && made.at.elapsed() < LONGEST {
             return made.client.clone();
         }
         match make(&self.policy, Some(&identity)) {
@@ -55,6 +63,7 @@ impl Http {
                 self.made.store(Arc::new(Made {
                     identity,
                     client: client.clone(),
+                    at: Instant::now(),
                 }));
                 client
             }
@@ -71,8 +80,8 @@ impl Http {
     }
 
     /// Who this node is to peers, if it speaks TLS to them.
-    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
-        self.tls.as_ref().map(Tls::identity)
+    pub(super) const fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 }
 

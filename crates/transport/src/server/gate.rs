@@ -12,6 +12,9 @@ use crate::ApiError;
 pub trait Gate: fmt::Debug + Send + Sync {
     /// Lets a request pass, with what its handler should know in the request's extensions, or refuses it.
     fn admit(&self, request: &mut Request) -> Admission;
+
+    /// A request to a private listener was refused before it came here: whoever sent it is no node of the cluster.
+    fn turned_away(&self, _request: &Request, _refusal: &ApiError) {}
 }
 
 /// Goes with a request from the gate to its end: dropped when the answer's head has been sent, or nobody waits for it any more.

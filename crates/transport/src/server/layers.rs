@@ -101,7 +101,13 @@ impl Layers {
     /// *Shed* and *authenticate*, and the *body limit*: what is decided before the handler is called.
     pub(super) fn admit(&self, request: &mut Request) -> Admission {
         match self.admit_all(request) {
-            Err(refusal) => Admission::refused(refusal),
+            Err(refusal) => {
+                let denied = refusal.code == ErrorCode::Unauthenticated;
+                if let Some(gate) = self.gate.as_ref().filter(|_| denied) {
+                    gate.turned_away(request, &refusal);
+                }
+                Admission::refused(refusal)
+            }
             Ok(()) => self.gate.as_ref().map_or_else(Admission::granted, |gate| gate.admit(request)),
         }
     }

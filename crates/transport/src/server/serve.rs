@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tls::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, warn};
@@ -26,7 +27,7 @@ use super::metered::Metered;
 use super::routes::Routes;
 use crate::connection::Connection;
 
-/// Time for answers under way when the node stops.
+/// Time for answers under way when the node stops, or their client would not be let in any more.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// A port that is listened on, and how connections become encrypted ones, if they do.
@@ -102,7 +103,7 @@ async fn begin(
         None => Connection::Plain(stream),
         Some(acceptor) => tokio::select! {
             encrypted = acceptor.accept(stream, peer) => match encrypted {
-                Some(encrypted) => Connection::Encrypted(Box::new(encrypted.into())),
+                Some((encrypted, standing)) => Connection::Encrypted(Box::new(encrypted.into()), standing),
                 None => return,
             },
             // Who has not shaken hands is the first to make room.
@@ -116,7 +117,8 @@ async fn begin(
     converse(stream, peer.map(PeerAddress), routes, (open, slot), stop).await;
 }
 
-/// Answers the requests of one connection, until the client closes it, it has to make room, or the node stops.
+/// Answers the requests of one connection, until the client closes it, it has to make room, the client would not be let in any more, or the
+/// node stops.
 async fn converse(
     stream: Connection,
     peer: Option<PeerAddress>,
@@ -144,6 +146,7 @@ async fn converse(
             Ok::<_, Infallible>(response.map(|body| Kept::new(body, Some(busy))))
         }
     });
+    let standing = stream.standing();
     let stream = Metered::new(stream, Arc::clone(connection), Arc::clone(&open.of));
     let mut conversation = pin!(
         http1::Builder::new()
@@ -152,7 +155,7 @@ async fn converse(
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );
-    let mut stopping = false;
+    let (mut stopping, mut cut) = (false, None);
     let ended = loop {
         tokio::select! {
             // A request that has come is answered rather than turned away.
@@ -162,6 +165,12 @@ async fn converse(
                 open.of.count("no_room");
                 return;
             },
+            ended = standing.ended(), if cut.is_none() => {
+                debug!(reason = ended.as_str(), "the client would not be let in any more: its connection ends");
+                cut = Some(Instant::now() + DRAIN);
+                conversation.as_mut().graceful_shutdown();
+            }
+            () = until(cut) => return,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 conversation.as_mut().graceful_shutdown();
@@ -170,6 +179,14 @@ async fn converse(
     };
     if let Err(error) = ended {
         debug!(%error, "connection ended early");
+    }
+}
+
+/// Never, without a deadline.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Doors {
     public: Routes,
     private: Routes,
     gate: Arc<dyn Gate>,
+    private_gate: Arc<dyn Gate>,
     metrics: HttpMetrics,
     registry: Registry,
     readiness: Readiness,
@@ -33,11 +34,12 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Listens: says whether the master is ready, and 503 to everything else. The gate is before the public routes from the first moment.
+    /// Listens: says whether the master is ready, and 503 to everything else. The gates, of the public and of the private
+    /// listener, are before the routes from the first moment.
     pub(super) fn open(
         settings: &Settings,
         (public, private): (Listener, Listener),
-        gate: Arc<dyn Gate>,
+        (gate, private_gate): (Arc<dyn Gate>, Arc<dyn Gate>),
         registry: &Registry,
         readiness: &Readiness,
         tasks: &Tasks,
@@ -48,6 +50,7 @@ impl Doors {
             public: Routes::new(Router::new()),
             private: Routes::new(Router::new()),
             gate,
+            private_gate,
             metrics,
             registry: registry.clone(),
             readiness: readiness.clone(),
@@ -83,6 +86,7 @@ impl Doors {
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.
     pub(super) fn set_private(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, self.max_in_flight);
+        let layers = layers.gated(Arc::clone(&self.private_gate));
         self.private.replace(layers.private(self.token.expose()).around(router));
     }
 

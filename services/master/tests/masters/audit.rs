@@ -182,3 +182,42 @@ async fn the_life_of_a_key_is_told_and_never_its_text() {
         "{text}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_node_and_knocks_at_the_private_port_is_told_a_bounded_number_of_times() {
+    let mut masters = Masters::of(1);
+    let path = masters.scratch("audit.log");
+    let named = path.to_str().unwrap().to_owned();
+    masters.change(1, |settings| settings.audit_log = named);
+    masters.start_all(&[1]).await;
+    let private = masters.private(1);
+    for guess in 0..30 {
+        let knocks = Request::new("GET", &format!("/internal/v1/cluster/status?key={KEY}"))
+            .header("X-Cluster-Token", &format!("{TOKEN}{guess}"))
+            .header("X-Request-Id", "knocks");
+        assert_eq!(knocks.send("127.0.0.4", &private).await.status, 401);
+    }
+    masters.stop(&[1]).await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(KEY) && !text.contains(&format!("{TOKEN}1")), "{text}");
+    let lines = lines(&path);
+    let denied = events(&lines, "denied");
+    assert_eq!(denied.len(), 10, "{text}");
+    for line in denied {
+        assert_eq!(
+            (&line["address"], &line["action"]),
+            (&json!("127.0.0.4"), &json!("GET /internal/v1/cluster/status"))
+        );
+        assert_eq!((&line["outcome"], &line["status"]), (&json!("unauthenticated"), &json!(401)));
+        assert_eq!(
+            (&line["details"]["port"], &line["request_id"]),
+            (&json!("private"), &json!("knocks"))
+        );
+    }
+    let suppressed = events(&lines, "denied.suppressed");
+    assert_eq!(
+        (suppressed.len(), &suppressed[0]["details"]["requests"]),
+        (1, &json!("20")),
+        "{text}"
+    );
+}

@@ -57,11 +57,12 @@ impl Seen {
             entries.push(of_node("node.left", who));
         }
         let auxiliary = |id: &NodeId| (Role::Auxiliary, id.clone());
-        for id in self.ring.keys().filter(|id| !before.ring.contains_key(id)) {
-            entries.push(of_node("ring.joined", &auxiliary(id)));
+        // Another life under the same name is another holder of keys: it has none yet.
+        for (id, boot_id) in before.ring.iter().filter(|(id, life)| self.ring.get(*id) != Some(*life)) {
+            entries.push(of_node("ring.left", &auxiliary(id)).with("boot_id", boot_id.to_string()));
         }
-        for id in before.ring.keys().filter(|id| !self.ring.contains_key(id)) {
-            entries.push(of_node("ring.left", &auxiliary(id)));
+        for (id, boot_id) in self.ring.iter().filter(|(id, life)| before.ring.get(*id) != Some(*life)) {
+            entries.push(of_node("ring.joined", &auxiliary(id)).with("boot_id", boot_id.to_string()));
         }
         entries
     }
@@ -105,8 +106,10 @@ mod tests {
             "node.replaced b",
             "node.joined c",
             "node.left a",
-            "ring.joined c",
             "ring.left a",
+            "ring.left b",
+            "ring.joined b",
+            "ring.joined c",
         ];
         assert_eq!(told(&before, &after), all);
     }

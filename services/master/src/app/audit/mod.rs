@@ -1,15 +1,15 @@
 //! What goes into the audit log: what operators do, who is turned away, and who comes and goes.
 
-mod denials;
 mod members;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use api::NodeId;
 use telemetry::audit::{Actor, Audit, Entry, Outcome};
+use transport::callers::DeniedLog;
 
-use denials::Denials;
 pub(crate) use members::Seen;
 
 /// Longest wait for the disk when the node stops.
@@ -19,8 +19,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Auditor {
     audit: Audit,
-    began: Instant,
-    denials: Denials,
+    denials: Arc<DeniedLog>,
     me: Actor,
 }
 
@@ -29,9 +28,8 @@ impl Auditor {
     #[must_use]
     pub fn new(audit: Audit, me: &str) -> Self {
         Self {
+            denials: Arc::new(DeniedLog::new(audit.clone())),
             audit,
-            began: Instant::now(),
-            denials: Denials::default(),
             me: Actor::node(me),
         }
     }
@@ -57,38 +55,24 @@ impl Auditor {
 
     /// Somebody was turned away. Of many such entries from one address only some are written, with the number of the others.
     pub(crate) fn denied(&self, address: Option<IpAddr>, entry: impl FnOnce() -> Entry) {
-        if let Some(suppressed) = self.denials.admit(address, self.now()) {
-            let entry = entry();
-            self.record(match suppressed {
-                0 => entry,
-                others => entry.with("suppressed_before", others.to_string()),
-            });
-        }
+        self.denials.denied(address, entry);
+    }
+
+    /// Denials, for the private listener.
+    pub(crate) fn denials(&self) -> Arc<DeniedLog> {
+        Arc::clone(&self.denials)
     }
 
     /// Writes how many denials were left out of which nobody will be told otherwise, since their address has fallen silent.
     pub(crate) fn sum_up(&self) {
-        self.sum_up_at(self.now());
-    }
-
-    fn sum_up_at(&self, now: Duration) {
-        for (address, requests) in self.denials.left_over(now) {
-            let entry = Entry::new("denied.suppressed", Actor::anonymous(), Outcome::Observed);
-            let mut entry = entry.with("requests", requests.to_string());
-            entry.address = address.map(|address| address.to_string());
-            self.record(entry);
-        }
+        self.denials.sum_up();
     }
 
     /// Waits until everything is on the disk, for as long as a stop may take.
     pub(crate) fn close(&self) {
-        self.sum_up_at(Duration::MAX);
+        self.denials.close();
         if !self.audit.flush(CLOSE) {
             tracing::error!("the audit log is not all on the disk");
         }
-    }
-
-    fn now(&self) -> Duration {
-        self.began.elapsed()
     }
 }

@@ -1,10 +1,7 @@
 //! Where a request comes from: the address that counts, also behind proxies.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-
-/// Bits of an IPv6 address that tell networks apart: whoever has one address has all of its /64.
-const NETWORK: u32 = 64;
 
 /// A network, as in `10.0.0.0/8`, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,16 +68,8 @@ impl TrustedProxies {
 }
 
 /// An address in one form: IPv4 is not also IPv6.
-pub(crate) fn canonical(address: IpAddr) -> IpAddr {
+fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// What limits are counted by: the address, of IPv6 its network.
-pub(crate) fn counted(address: IpAddr) -> IpAddr {
-    match canonical(address) {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & mask(NETWORK)).into(),
-        v4 => v4,
-    }
 }
 
 /// As proxies write it: with or without a port.
@@ -171,13 +160,5 @@ mod tests {
         }
         let nobody = TrustedProxies::default();
         assert_eq!(nobody.client(ip("10.0.0.1"), ["203.0.113.7"].into_iter()), ip("10.0.0.1"));
-    }
-
-    #[test]
-    fn neighbours_in_ipv6_are_counted_as_one() {
-        assert_eq!(counted(ip("2001:db8:1:2:3:4:5:6")), counted(ip("2001:db8:1:2::9")));
-        assert_ne!(counted(ip("2001:db8:1:2::1")), counted(ip("2001:db8:1:3::1")));
-        assert_eq!(counted(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
-        assert_ne!(counted(ip("10.0.0.1")), counted(ip("10.0.0.2")));
     }
 }

@@ -6,7 +6,6 @@
 mod address;
 mod bucket;
 mod in_flight;
-mod table;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,11 +14,11 @@ use std::time::{Duration, Instant};
 use prometheus::{IntCounter, Registry};
 use telemetry::Metrics;
 
-pub(crate) use address::{Network, TrustedProxies, counted};
+pub(crate) use address::{Network, TrustedProxies};
 pub(crate) use bucket::{Bucket, Rate, Standing};
 pub(crate) use in_flight::Held;
 use in_flight::InFlight;
-pub(crate) use table::Table;
+pub(crate) use transport::callers::{Table, counted};
 
 /// Addresses and callers that are remembered, of each kind: some megabytes.
 const REMEMBERED: usize = 65_536;

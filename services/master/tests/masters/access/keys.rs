@@ -52,7 +52,23 @@ fn on_disk(guarded: &Guarded, text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revocation_holds_on_every_master_within_two_seconds() {
-    let guarded = Guarded::start(3, |_| {}).await;
+    revoke(Guarded::start(3, |_| {}).await).await;
+}
+
+#[cfg(feature = "etcd")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revocation_holds_on_every_master_within_two_seconds_on_etcd_too() {
+    let etcd = control::conformance::EtcdServer::start(&[]).await;
+    let guarded = Guarded::start(3, |settings| {
+        settings.control_store = master::ControlEngine::Etcd;
+        settings.etcd_endpoints = settings::List(vec![etcd.endpoint()]);
+        settings.raft_initial_cluster = settings::List::default();
+    });
+    revoke(guarded.await).await;
+}
+
+/// Of three masters, one takes back a key that all of them know.
+async fn revoke(guarded: Guarded) {
     let (id, text) = guarded.key(3, &["reader:*:*"]).await;
     for at in 1..=3 {
         assert_eq!(guarded.status(at, &text, "GET", "/kv").await, 200);

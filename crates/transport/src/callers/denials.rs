@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::app::limits::{Table, counted};
+use super::{Table, counted};
 
 /// Time over which entries are counted.
 const WINDOW: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 const PARTS: usize = 16;
 
 /// Something for each caller.
-pub(crate) struct Table<K, V> {
+pub struct Table<K, V> {
     parts: Vec<Mutex<LruCache<K, V>>>,
     // Seeded at random: nobody can choose names that meet in one part.
     hasher: RandomState,
@@ -19,7 +19,8 @@ pub(crate) struct Table<K, V> {
 
 impl<K: Hash + Eq, V: Default> Table<K, V> {
     /// For at least so many callers.
-    pub(crate) fn new(callers: usize) -> Self {
+    #[must_use]
+    pub fn new(callers: usize) -> Self {
         let each = NonZeroUsize::new(callers.div_ceil(PARTS)).unwrap_or(NonZeroUsize::MIN);
         // Without room from the start: most tables stay nearly empty.
         let part = |_| {
@@ -34,7 +35,7 @@ impl<K: Hash + Eq, V: Default> Table<K, V> {
     }
 
     /// Does something with what is known of a caller; nothing is known of a new one.
-    pub(crate) fn with<Q, T>(&self, caller: &Q, work: impl FnOnce(&mut V) -> T) -> T
+    pub fn with<Q, T>(&self, caller: &Q, work: impl FnOnce(&mut V) -> T) -> T
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -48,7 +49,7 @@ impl<K: Hash + Eq, V: Default> Table<K, V> {
     }
 
     /// Everything known, in no order.
-    pub(crate) fn for_each(&self, mut work: impl FnMut(&K, &mut V)) {
+    pub fn for_each(&self, mut work: impl FnMut(&K, &mut V)) {
         for part in &self.parts {
             for (caller, known) in part.lock().iter_mut() {
                 work(caller, known);
