@@ -8,6 +8,7 @@ mod pages;
 mod parked;
 mod sweep;
 mod takeover;
+mod trouble;
 
 use api::member::Role;
 use api::task::{PollRequest, PollResponse, Report, ReportResponse, StageGraph};
