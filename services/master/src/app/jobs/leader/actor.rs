@@ -146,7 +146,9 @@ impl Actor {
             self.obey();
             self.serve();
             self.obey();
-            self.jobs.inner.metrics.live(&self.scheduler.figures(self.clock.now()));
+            let now = self.clock.now();
+            self.jobs.inner.metrics.live(&self.scheduler.figures(now));
+            self.jobs.leave_out(self.scheduler.shunned(now));
         }
     }
 
