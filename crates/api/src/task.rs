@@ -254,6 +254,35 @@ pub struct Report {
     pub work: WorkId,
     /// How it ended.
     pub outcome: Outcome,
+    /// What an attempt that failed has cost. It stands behind all the rest, where masters of before read nothing.
+    #[serde(skip)]
+    pub wasted: Cost,
+}
+
+impl Report {
+    /// Its form on the wire.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {
+        let encoded = postcard::to_allocvec(self)?;
+        match self.wasted == Cost::default() {
+            true => Ok(encoded),
+            false => postcard::to_extend(&self.wasted, encoded),
+        }
+    }
+
+    /// Reads what [`Report::encode`] wrote, here or in an earlier version.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        let (mut report, rest) = postcard::take_from_bytes::<Self>(bytes)?;
+        if !rest.is_empty() {
+            report.wasted = postcard::from_bytes(rest)?;
+        }
+        Ok(report)
+    }
 }
 
 /// Answer to a report (JSON).
@@ -329,4 +358,26 @@ pub enum TaskFailure {
     OutOfMemory(String),
     /// Anything else: try again, elsewhere first.
     Retryable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_of_before_are_read_and_read_what_is_written_now() {
+        let mut report = Report {
+            worker: NodeId::try_new("worker-1").unwrap(),
+            boot_id: BootId::from_bytes([7; 16]),
+            work: WorkId::Plan("0199a0c0-0000-7000-8000-000000000001".parse().unwrap(), 3),
+            outcome: Outcome::Failed(TaskFailure::Retryable("the disk is full".to_owned())),
+            wasted: Cost::default(),
+        };
+        let before = postcard::to_allocvec(&report).unwrap();
+        assert_eq!(Report::decode(&before).unwrap(), report);
+        report.wasted.cpu_ms = 1_500;
+        let now = report.encode().unwrap();
+        assert_eq!(Report::decode(&now).unwrap(), report);
+        assert_eq!(postcard::from_bytes::<Report>(&now).unwrap().outcome, report.outcome);
+    }
 }

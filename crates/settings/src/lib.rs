@@ -9,6 +9,7 @@ mod load;
 mod names;
 mod secret_files;
 mod values;
+mod wording;
 
 pub use invocation::Invocation;
 pub use load::{Problems, Sources, load};

@@ -11,6 +11,7 @@ use crate::Settings;
 use crate::discreet::{carries_credentials, without_excerpts};
 use crate::names::{misspelt, nearest};
 use crate::secret_files;
+use crate::wording::{in_words, unopened};
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]
@@ -176,6 +177,9 @@ fn read_file(sources: &Sources) -> (BTreeMap<String, Value>, Vec<String>) {
     let Some(path) = &sources.file else {
         return (BTreeMap::new(), Vec::new());
     };
+    if let Some(problem) = unopened(path) {
+        return (BTreeMap::new(), vec![problem]);
+    }
     let format = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => FileFormat::Toml,
         Some("yaml" | "yml") => FileFormat::Yaml,
@@ -194,7 +198,10 @@ fn read_file(sources: &Sources) -> (BTreeMap<String, Value>, Vec<String>) {
         Ok(values) => (values, Vec::new()),
         Err(error) => (
             BTreeMap::new(),
-            vec![format!("{}: {}", path.display(), without_excerpts(&error.to_string()))],
+            vec![
+                format!("{}: {}", path.display(), without_excerpts(&error.to_string()))
+                    .replace(&format!(": in {}", path.display()), ""),
+            ],
         ),
     }
 }
@@ -214,8 +221,11 @@ fn parse_one<T: Settings>(name: &str, value: Value) -> Result<Value, String> {
     let first = attempt(&value);
     match (first, spelled) {
         (Ok(()), _) => Ok(value),
-        (Err(error), None) => Err(error),
-        (Err(_), Some(spelled)) => attempt(&spelled).map(|()| spelled),
+        (Err(error), None) => Err(in_words(&error, &value)),
+        (Err(_), Some(spelled)) => match attempt(&spelled) {
+            Ok(()) => Ok(spelled),
+            Err(error) => Err(in_words(&error, &value)),
+        },
     }
 }
 

@@ -43,13 +43,16 @@ pub struct NodeStatus {
     pub unreachable: Vec<NodeId>,
 }
 
-/// What a master says of itself to the leader (`GET /internal/v1/cluster/status`).
+/// What a master says of itself to the others (`GET /internal/v1/cluster/status`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct MasterStatus {
     /// The epoch it routes by.
     pub epoch: Epoch,
     /// Auxiliaries it cannot reach.
     pub unreachable: Vec<NodeId>,
+    /// If it leads, workers that get no tasks for a while: tasks fail on them that succeed elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers_left_out: Vec<NodeId>,
 }
 
 /// How far a range sync has come.

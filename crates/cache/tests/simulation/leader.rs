@@ -120,6 +120,7 @@ impl<'a> Term<'a> {
             let status = MasterStatus {
                 epoch: cache::Rings::routing(&*master.rings).epoch(),
                 unreachable: self.world.unreachable(&master.pings),
+                ..MasterStatus::default()
             };
             (master.place.id(), status)
         });

@@ -77,6 +77,7 @@ impl Leader {
         let status = MasterStatus {
             epoch,
             unreachable: self.master.iter().cloned().collect(),
+            ..MasterStatus::default()
         };
         let mut seen = Seen {
             registered: registered.map(|node| (node.member.id.clone(), node.member.clone())).collect(),

@@ -95,6 +95,7 @@ impl Peer {
             Role::Master => json(&MasterStatus {
                 epoch: view.load().epoch(),
                 unreachable: how.unreachable.lock().clone(),
+                ..MasterStatus::default()
             }),
             _ => json(&NodeStatus {
                 boot_id,

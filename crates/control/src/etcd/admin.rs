@@ -125,14 +125,14 @@ impl EtcdAdmin {
                 if is_stale_token(&error) {
                     self.endpoints.forget(member);
                 }
-                classify(error)
+                classify(error, endpoint)
             })
         });
         let answer = answer
             .await
             .map_err(|_| format!("{endpoint} does not answer within {PATIENCE:?}"))?;
         answer.map_err(|failure| match failure.error {
-            Error::Unavailable(reason) | Error::Timeout(reason) => format!("{endpoint}: {reason}"),
+            Error::Unavailable(reason) | Error::Timeout(reason) => reason,
             other => format!("{endpoint}: {other}"),
         })
     }

@@ -14,12 +14,23 @@ pub(super) const LEASE_NOT_FOUND: &str = "lease not found";
 /// What etcd says to a token that is older than its users and roles.
 const OLD_USERS: &str = "revision of auth store is old";
 
-/// Maps a failure. When in doubt the outcome is unknown: [`Error::Timeout`].
-pub(super) fn classify(error: EtcdError) -> Failure {
+/// Maps a failure of the server at `endpoint`. When in doubt the outcome is unknown: [`Error::Timeout`].
+pub(super) fn classify(error: EtcdError, endpoint: &str) -> Failure {
     let everywhere = matches!(&error, EtcdError::GRpcStatus(status) if refused_everywhere(status.code()));
     Failure {
-        error: meaning(error),
+        error: said_by(endpoint, meaning(error)),
         everywhere,
+    }
+}
+
+/// Names the server: of several, that is the one to look at.
+fn said_by(endpoint: &str, error: Error) -> Error {
+    let named = |text: String| format!("etcd at {endpoint}: {text}");
+    match error {
+        Error::Unavailable(text) => Error::Unavailable(named(text)),
+        Error::Timeout(text) => Error::Timeout(named(text)),
+        Error::Damaged(text) => Error::Damaged(named(text)),
+        other => other,
     }
 }
 
@@ -101,7 +112,7 @@ mod tests {
     use super::*;
 
     fn classified(code: Code, message: &str) -> Error {
-        classify(EtcdError::GRpcStatus(Status::new(code, message))).error
+        classify(EtcdError::GRpcStatus(Status::new(code, message)), "e:2379").error
     }
 
     #[test]
@@ -122,6 +133,16 @@ mod tests {
         ] {
             assert!(matches!(classified(code, message), Error::Timeout(_)), "{message}");
         }
+    }
+
+    #[test]
+    fn server_that_fails_is_named() {
+        let said = |code, message| classified(code, message).to_string();
+        assert_eq!(
+            said(Code::Unavailable, "etcdserver: no leader"),
+            "the control store is unavailable: etcd at e:2379: etcdserver: no leader"
+        );
+        assert!(said(Code::Unknown, "transport error").ends_with("etcd at e:2379: transport error"));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Endpoints {
                 if is_stale_token(&error) {
                     self.forget(member);
                 }
-                classify(error)
+                classify(error, &self.options.endpoints[member])
             })
         };
         self.failover.call(repeat, attempt).await
@@ -121,8 +121,12 @@ impl Endpoints {
         }
         let patience = self.failover.attempt();
         let made = timeout(patience, self.make(endpoint, self.options.access.user.clone())).await;
-        let silent = |_| Error::Unavailable(format!("{endpoint} does not say within {patience:?} who this node is to it"));
-        let clients = made.map_err(silent)?.map_err(classify)?;
+        let silent = |_| {
+            Error::Unavailable(format!(
+                "etcd at {endpoint} does not say within {patience:?} who this node is to it"
+            ))
+        };
+        let clients = made.map_err(silent)?.map_err(|error| classify(error, endpoint))?;
         *member.clients.lock() = Some(clients.clone());
         Ok(clients)
     }

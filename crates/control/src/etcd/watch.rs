@@ -72,10 +72,11 @@ impl Watching {
                 self.connect(patience).await?;
                 continue;
             };
-            let lost = match connection.receive(self.endpoints.options.keep_alive).await {
+            let endpoint = self.endpoints.failover.address(connection.member);
+            let lost = match connection.receive(endpoint, self.endpoints.options.keep_alive).await {
                 Ok(None) => continue,
                 Ok(Some(response)) if response.canceled() && response.compact_revision() <= 0 => {
-                    Error::Unavailable(format!("etcd ended the watch: {}", response.cancel_reason()))
+                    Error::Unavailable(format!("etcd at {endpoint} ended the watch: {}", response.cancel_reason()))
                 }
                 Ok(Some(response)) => {
                     let events = self.accept(response)?;
@@ -135,10 +136,11 @@ impl Watching {
             let opening = async {
                 let client = self.endpoints.client(member).await.map_err(|failure| failure.error)?;
                 let mut watches = client.watch_client().max_decoding_message_size(super::MAX_MESSAGE);
+                let endpoint = self.endpoints.failover.address(member);
                 let opened = watches.watch(self.prefix.as_str(), Some(options)).await;
-                let mut stream = opened.map_err(|error| classify(error).error)?;
+                let mut stream = opened.map_err(|error| classify(error, endpoint).error)?;
                 // The first answer says that the watch stands; only then nothing can be missed.
-                let answer = stream.message().await.map_err(|error| classify(error).error)?;
+                let answer = stream.message().await.map_err(|error| classify(error, endpoint).error)?;
                 let created = answer.filter(|answer| answer.created() && !answer.canceled());
                 let revision = |answer: WatchResponse| answer.header().map_or(0, |header| convert::unsigned(header.revision()));
                 Ok(created.map(|answer| (stream, revision(answer))))
@@ -168,10 +170,16 @@ impl Watching {
                 Ok(Ok(None)) => {
                     // It says only here that it does not know a token any more.
                     self.endpoints.forget(member);
-                    Error::Unavailable("etcd did not take the watch".to_owned())
+                    Error::Unavailable(format!(
+                        "etcd at {} did not take the watch",
+                        self.endpoints.failover.address(member)
+                    ))
                 }
                 Ok(Err(error)) => error,
-                Err(_) => Error::Unavailable("etcd did not answer to a new watch".to_owned()),
+                Err(_) => Error::Unavailable(format!(
+                    "etcd at {} did not answer to a new watch",
+                    self.endpoints.failover.address(member)
+                )),
             };
             self.endpoints.failover.leave(member, &error);
             let transient = matches!(error, Error::Unavailable(_) | Error::Timeout(_));
@@ -210,22 +218,22 @@ impl Watching {
 
 impl Connection {
     /// The next response, or none when it is time to look again; an error when the server is gone or deaf.
-    async fn receive(&mut self, patience: Duration) -> Result<Option<WatchResponse>> {
+    async fn receive(&mut self, endpoint: &str, patience: Duration) -> Result<Option<WatchResponse>> {
         match timeout(patience, self.stream.message()).await {
             Ok(Ok(Some(response))) => {
                 self.asked = false;
                 Ok(Some(response))
             }
-            Ok(Ok(None)) => Err(Error::Unavailable("etcd closed the watch".to_owned())),
-            Ok(Err(error)) => Err(classify(error).error),
-            Err(_) if self.asked => Err(Error::Unavailable("etcd is silent on the watch".to_owned())),
+            Ok(Ok(None)) => Err(Error::Unavailable(format!("etcd at {endpoint} closed the watch"))),
+            Ok(Err(error)) => Err(classify(error, endpoint).error),
+            Err(_) if self.asked => Err(Error::Unavailable(format!("etcd at {endpoint} is silent on the watch"))),
             Err(_) => {
                 self.asked = true;
                 let asked = timeout(patience, self.stream.request_progress()).await;
                 match asked {
                     Ok(Ok(())) => Ok(None),
-                    Ok(Err(error)) => Err(classify(error).error),
-                    Err(_) => Err(Error::Unavailable("etcd does not read from the watch".to_owned())),
+                    Ok(Err(error)) => Err(classify(error, endpoint).error),
+                    Err(_) => Err(Error::Unavailable(format!("etcd at {endpoint} does not read from the watch"))),
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -37,6 +38,9 @@ pub struct UpArgs {
     /// How many workers.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub workers: u16,
+    /// Longest time until everything works. Replaying a long log, or a slow disk, may need more.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub wait_timeout: Duration,
     /// Callers have to be known: by this key, which may do everything, or by API keys made with it. Better in the variable.
     #[arg(long, env = "ELASTICORE_ROOT_KEY", hide_env_values = true, value_name = "KEY")]
     pub root_key: Option<String>,

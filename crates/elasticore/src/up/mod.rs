@@ -8,14 +8,11 @@ mod banner;
 mod data;
 mod nodes;
 mod ports;
+mod progress;
 mod ready;
 mod stack;
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
 use anyhow::{Context, bail};
-use indicatif::ProgressBar;
 use telemetry::LogFormat;
 
 pub use args::UpArgs;
@@ -24,6 +21,7 @@ use crate::args::{GlobalArgs, OutputFormat};
 use crate::exit::Exit;
 use banner::Banner;
 use data::DataDir;
+use progress::Progress;
 use stack::Stack;
 
 /// Shortest root key, as masters take it.
@@ -51,9 +49,10 @@ pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Resul
     };
     telemetry::init_logs(LogFormat::Text, level);
     let mut stopped = std::pin::pin!(lifecycle::interrupted());
-    let progress = Spinner::new();
+    let progress = Progress::new(arguments.wait_timeout);
     let (data, stack) = tokio::select! {
         started = start(&arguments, &progress) => started?,
+        tired = progress.impatience() => return Err(tired),
         signal = &mut stopped => {
             signal.context("cannot listen for signals")?;
             return Ok(Exit::Interrupted);
@@ -74,7 +73,7 @@ pub(crate) async fn run(arguments: UpArgs, global: &GlobalArgs) -> anyhow::Resul
     Ok(Exit::Ok)
 }
 
-async fn start(arguments: &UpArgs, progress: &Spinner) -> anyhow::Result<(DataDir, Stack)> {
+async fn start(arguments: &UpArgs, progress: &Progress) -> anyhow::Result<(DataDir, Stack)> {
     if arguments.root_key().is_some_and(|key| key.len() < MIN_ROOT_KEY) {
         bail!("the root key has fewer than {MIN_ROOT_KEY} characters: make one with `elasticore auth generate`");
     }
@@ -91,11 +90,15 @@ async fn serve(
     global: &GlobalArgs,
     data: &DataDir,
     stack: &Stack,
-    progress: &Spinner,
+    progress: &Progress,
     stopped: impl Future<Output = std::io::Result<lifecycle::Interrupt>>,
 ) -> anyhow::Result<()> {
     let working = async {
-        let nodes = ready::wait(stack, arguments, |missing| progress.say(format!("waiting for {missing}"))).await?;
+        let nodes = tokio::select! {
+            ready = ready::wait(stack, arguments, |missing| progress.say(format!("waiting for {missing}"))) => ready?,
+            tired = progress.impatience() => return Err(tired),
+            failed = stack.failed() => return Err(failed),
+        };
         progress.clear();
         let banner = Banner::new(stack, &nodes, data)?;
         match global.output {
@@ -116,32 +119,4 @@ fn print(text: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-}
-
-/// What is going on, for a person who waits at a terminal.
-struct Spinner(ProgressBar);
-
-impl Spinner {
-    fn new() -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self(bar)
-    }
-
-    fn say(&self, message: String) {
-        self.0.set_message(message);
-    }
-
-    fn clear(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }

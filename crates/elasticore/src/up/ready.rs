@@ -2,24 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
 use api::member::Role;
-use tokio::time::Instant;
 
 use super::UpArgs;
 use super::stack::Stack;
 use crate::client::Client;
 use crate::commands::nodes::{self, Nodes};
 
-/// Longest wait. Usually it takes a second; replaying a long log may take more.
-const DEADLINE: Duration = Duration::from_secs(60);
 /// Pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Returns when there is a leader, and every node is registered and at work; `missing` is told what is awaited.
 ///
 /// # Errors
-/// When that takes too long: with what is missing.
+/// When the address or the key is none.
 pub(super) async fn wait(stack: &Stack, arguments: &UpArgs, missing: impl Fn(&str)) -> anyhow::Result<Nodes> {
     let client = Client::of(
         vec![stack.public().parse().map_err(anyhow::Error::msg)?],
@@ -27,18 +23,11 @@ pub(super) async fn wait(stack: &Stack, arguments: &UpArgs, missing: impl Fn(&st
         Duration::from_secs(5),
         false,
     )?;
-    let deadline = Instant::now() + DEADLINE;
     loop {
         let awaited = match ask(stack, arguments, &client).await {
             Ok(nodes) => return Ok(nodes),
             Err(awaited) => awaited,
         };
-        if Instant::now() > deadline {
-            bail!(
-                "not ready within {}: still waiting for {awaited}",
-                humantime::format_duration(DEADLINE)
-            );
-        }
         missing(&awaited);
         tokio::time::sleep(PAUSE).await;
     }

@@ -204,6 +204,18 @@ async fn taken_port_is_refused_in_one_line() {
 }
 
 #[tokio::test]
+async fn stack_that_is_not_ready_in_time_says_what_it_waits_for() {
+    let data = tempfile::tempdir().unwrap();
+    let directory = data.path().to_str().unwrap();
+    let late = run(
+        "http://unused:1",
+        &["up", "--port", "0", "--wait-timeout", "1ms", "--data", directory],
+    )
+    .await;
+    assert_one_line(&late, "not ready within 1ms: still starting");
+}
+
+#[tokio::test]
 async fn unusable_data_directory_is_refused_in_one_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let below = file.path().join("data");

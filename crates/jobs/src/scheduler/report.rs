@@ -38,6 +38,9 @@ impl Scheduler {
         }
         let counts = self.jobs.get(&job).is_some_and(|run| run.is_running(&report.work, &life));
         if counts || self.adopt(now, &life, &report.work) {
+            if let (Outcome::Failed(_), Some(run)) = (&report.outcome, self.jobs.get_mut(&job)) {
+                run.record.cost.add(&report.wasted);
+            }
             self.accept(now, &life, report.work, report.outcome);
             self.settle(now, report.work);
             return Heard::Taken;

@@ -68,6 +68,7 @@ impl FakeWorker {
             boot_id: self.boot,
             work,
             outcome,
+            wasted: api::job::Cost::default(),
         }
     }
 }
@@ -168,6 +169,17 @@ impl Bench {
 
     pub(crate) fn fail(&mut self, worker: &mut FakeWorker, task: TaskId, failure: TaskFailure) {
         self.report(worker, WorkId::Task(task), Outcome::Failed(failure));
+    }
+
+    /// The same, by an attempt that has cost something; reported twice, as when the first answer is lost.
+    pub(crate) fn fail_after(&mut self, worker: &mut FakeWorker, task: TaskId, failure: TaskFailure, wasted: Cost) {
+        let mut report = worker.report(WorkId::Task(task), Outcome::Failed(failure));
+        report.wasted = wasted;
+        worker.running.retain(|running| *running != report.work);
+        for _ in 0..2 {
+            self.scheduler.report(self.now, report.clone());
+            self.collect();
+        }
     }
 
     fn collect(&mut self) {

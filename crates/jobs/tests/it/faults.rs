@@ -1,7 +1,7 @@
 //! Failed tasks, missing inputs, lost workers and lost messages.
 
 use api::BootId;
-use api::job::JobState;
+use api::job::{Cost, JobState};
 use api::task::{Outcome, TaskFailure, TaskId, WorkId};
 use jobs::{Command, Heard, Policy, TaskResult};
 
@@ -364,4 +364,22 @@ fn a_report_of_the_last_stage_without_a_result_is_a_failure() {
     assert!(bench.ending().is_none());
     bench.advance(100);
     assert_eq!(bench.poll(&mut w).start.len(), 1);
+}
+
+#[test]
+fn what_failed_attempts_have_cost_is_counted_once() {
+    let (mut bench, mut a, mut b) = (Bench::new(), FakeWorker::new("a", 1), FakeWorker::new("b", 1));
+    let job = bench.planned(1, &mut a, graph(vec![stage(1, &[])]));
+    let first = tasks(&bench.poll(&mut a))[0];
+    let wasted = Cost {
+        cpu_ms: 700,
+        peak_memory: 9,
+        ..Cost::default()
+    };
+    bench.fail_after(&mut a, first, retryable(), wasted);
+    assert_eq!(bench.scheduler.record(job).unwrap().cost, wasted);
+    bench.advance(100);
+    let second = tasks(&bench.poll(&mut b))[0];
+    bench.done(&mut b, second);
+    assert_eq!(bench.ending().expect("it is done").record.cost, wasted);
 }

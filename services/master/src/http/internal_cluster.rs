@@ -1,4 +1,4 @@
-//! What the leader asks every master, on the private port.
+//! What masters ask each other, on the private port.
 
 use api::cache::MasterStatus;
 use axum::extract::State;
@@ -11,10 +11,11 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/internal/v1/cluster/status", get(status))
 }
 
-/// The ring it routes by, and whom it cannot reach.
+/// The ring it routes by, whom it cannot reach, and if it leads, which workers it leaves out.
 async fn status(State(app): State<AppState>) -> Json<MasterStatus> {
     Json(MasterStatus {
         epoch: app.nodes.snapshot().epoch(),
         unreachable: app.reach.unreachable(),
+        workers_left_out: app.jobs.left_out_here(),
     })
 }

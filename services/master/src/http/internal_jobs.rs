@@ -52,7 +52,7 @@ async fn poll(State(app): State<AppState>, ApiJson(poll): ApiJson<PollRequest>) 
 /// A worker's report, as postcard.
 async fn report(State(app): State<AppState>, body: Body) -> Result<Json<ReportResponse>, ApiError> {
     let body = read_body(body, MAX_REPORT_BYTES).await?;
-    let report: Report = postcard::from_bytes(&body)
+    let report = Report::decode(&body)
         .map_err(|error| ApiError::new(ErrorCode::InvalidArgument, format!("the report cannot be read: {error}")))?;
     Ok(Json(app.jobs.report(report).await?))
 }

@@ -1,9 +1,9 @@
 //! `/nodes` and `/cluster/join`.
 
-use api::Problem;
 use api::cache::NodeStatus;
-use api::member::{Member, Phase};
+use api::member::{Member, Phase, Role};
 use api::raft::{AddMember, StoreMember};
+use api::{NodeId, Problem};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -59,6 +59,16 @@ struct Node {
     /// Auxiliaries only.
     #[serde(flatten)]
     auxiliary: Option<Auxiliary>,
+    /// Workers only.
+    #[serde(flatten)]
+    worker: Option<Worker>,
+}
+
+/// What only workers have.
+#[derive(Debug, Serialize, ToSchema)]
+struct Worker {
+    /// Whether it gets no tasks for a while, since tasks fail on it that succeed elsewhere; null when the leader does not say at once.
+    left_out: Option<bool>,
 }
 
 /// What only auxiliaries have.
@@ -87,9 +97,14 @@ impl From<AuxiliaryNode> for Auxiliary {
     }
 }
 
-impl From<nodes::Node> for Node {
-    fn from(node: nodes::Node) -> Self {
+impl Node {
+    fn new(node: nodes::Node, left_out: Option<&[NodeId]>) -> Self {
+        let is_left_out = |id| left_out.map(|left_out| left_out.contains(id));
+        let is_worker = node.member.role == Role::Worker;
         Self {
+            worker: is_worker.then(|| Worker {
+                left_out: is_left_out(&node.member.id),
+            }),
             member: node.member,
             leader: node.leads,
             share: node.share,
@@ -98,11 +113,12 @@ impl From<nodes::Node> for Node {
     }
 }
 
-/// Nodes, leader and ring; what auxiliaries hold and how far they are with range sync.
+/// Nodes, leader and ring; what auxiliaries hold and how far they are with range sync; which workers get no tasks for a while.
 #[utoipa::path(get, operation_id = "nodes", path = "/nodes", tag = "operations", responses((status = 200, body = Nodes)))]
 async fn list(State(app): State<AppState>) -> Json<Nodes> {
     let snapshot = app.nodes.snapshot();
-    let nodes = app.nodes.list(&snapshot).await.into_iter().map(Node::from);
+    let (nodes, left_out) = tokio::join!(app.nodes.list(&snapshot), app.jobs.left_out());
+    let nodes = nodes.into_iter().map(|node| Node::new(node, left_out.as_deref()));
     Json(Nodes {
         answered_by: app.nodes.me().to_string(),
         leader: snapshot.leader().map(|leader| leader.node_id.to_string()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::job::Cost;
 use api::member::Member;
 use api::task::{Outcome, PollRequest, PollResponse, Report, ReportResponse, TaskProgress, WorkId};
 use api::{ErrorCode, JobId};
@@ -81,15 +82,16 @@ impl LeaderClient {
         Ok(call.deadline(wait + POLL_GRACE).send().await?.json().await?)
     }
 
-    /// Reports until it is durable. Returns whether the job may be forgotten.
-    pub(crate) async fn report(&self, work: WorkId, outcome: Outcome) -> bool {
+    /// Reports until it is durable, with what an attempt that failed has cost. Returns whether the job may be forgotten.
+    pub(crate) async fn report(&self, work: WorkId, outcome: Outcome, wasted: Cost) -> bool {
         let report = Report {
             worker: self.me.id.clone(),
             boot_id: self.me.boot_id,
             work,
             outcome,
+            wasted,
         };
-        let body = match postcard::to_allocvec(&report) {
+        let body = match report.encode() {
             Ok(body) => Bytes::from(body),
             Err(error) => {
                 tracing::error!(?work, %error, "a report cannot be encoded");

@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use api::JobId;
+use api::job::Cost;
 use api::member::Member;
 use api::task::{Outcome, PollResponse, TaskId, WorkId};
 use blobs::BlobStore;
@@ -130,14 +131,21 @@ impl Worker {
             let worker = Arc::clone(self);
             tokio::spawn(async move {
                 let started = std::time::Instant::now();
-                let outcome = worker.executor.execute(assignment, progress, cancel.clone()).await;
+                let outcome = worker
+                    .executor
+                    .execute(assignment, Arc::clone(&progress), cancel.clone())
+                    .await;
+                let wasted = match outcome {
+                    Outcome::Failed(_) => progress.cost(),
+                    Outcome::Planned(_) | Outcome::Done(_) => Cost::default(),
+                };
                 worker.running.computed(&work);
                 worker.metrics.duration.observe(started.elapsed().as_secs_f64());
                 let result = if cancel.is_cancelled() { "cancelled" } else { label(&outcome) };
                 worker.metrics.tasks.with_label_values(&[result]).inc();
                 tokio::select! {
                     () = cancel.cancelled() => {}
-                    forget = worker.leader.report(work, outcome) => if forget { worker.forget(job_of(&work)) },
+                    forget = worker.leader.report(work, outcome, wasted) => if forget { worker.forget(job_of(&work)) },
                 }
                 worker.running.end(&work);
             });

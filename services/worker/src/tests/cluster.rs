@@ -296,7 +296,7 @@ async fn poll(State(script): State<Arc<Script>>, Json(request): Json<PollRequest
 }
 
 async fn report(State(script): State<Arc<Script>>, body: Bytes) -> Json<ReportResponse> {
-    script.reports.lock().push(postcard::from_bytes(&body).unwrap());
+    script.reports.lock().push(Report::decode(&body).unwrap());
     script.happened.notify_waiters();
     let mut forgetful = script.forgetful.lock();
     let durable = *forgetful == 0;

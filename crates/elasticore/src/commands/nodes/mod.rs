@@ -72,6 +72,9 @@ pub(crate) struct Node {
     /// What it says of itself.
     #[serde(default)]
     cache: Option<NodeStatus>,
+    /// Whether a worker gets no tasks for a while.
+    #[serde(default)]
+    left_out: Option<bool>,
 }
 
 impl Nodes {
@@ -161,8 +164,11 @@ fn table(mut nodes: Vec<Node>) -> Table {
     table
 }
 
-/// What an auxiliary does with its part of the cache.
+/// What an auxiliary does with its part of the cache, and whether a worker gets tasks.
 fn state(node: &Node) -> Cell {
+    if node.left_out == Some(true) {
+        return Cell::tinted("left out", Tint::Bad);
+    }
     let Some(cache) = node.cache.as_ref().filter(|_| node.member.role == Role::Auxiliary) else {
         let silent = node.member.role == Role::Auxiliary;
         return if silent {

@@ -16,6 +16,7 @@ mod error;
 mod follow;
 mod keys;
 mod leader;
+mod left_out;
 mod limits;
 mod metrics;
 mod orders;
@@ -30,6 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::blobs::BlobStore;
+use api::NodeId;
+use arc_swap::ArcSwap;
 use cluster::{LeaderState, View};
 use control::ControlStore;
 use telemetry::Registry;
@@ -98,6 +101,8 @@ struct Inner {
     metrics: JobMetrics,
     /// The running scheduler, while this master leads.
     seat: watch::Sender<Option<Seat>>,
+    /// Workers that its scheduler leaves out.
+    left_out: ArcSwap<Vec<NodeId>>,
 }
 
 impl Jobs {
@@ -133,6 +138,7 @@ impl Jobs {
                 dataset_output,
                 metrics,
                 seat,
+                left_out: ArcSwap::default(),
             }),
         }
     }

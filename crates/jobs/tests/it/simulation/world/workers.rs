@@ -131,6 +131,7 @@ impl World {
                     boot_id,
                     work,
                     outcome: outcome.clone(),
+                    wasted: api::job::Cost::default(),
                 },
             );
             self.obey(Some(work));

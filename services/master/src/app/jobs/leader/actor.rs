@@ -22,6 +22,7 @@ use super::pages::{Cancelled, Page, Write, durable};
 use super::parked::Parked;
 use super::sweep::Swept;
 use super::takeover::Unfinished;
+use super::trouble::Trouble;
 use crate::app::jobs::quotas::Stored;
 use crate::app::jobs::{Error, Jobs};
 
@@ -41,6 +42,7 @@ pub(super) struct Actor {
     deliveries: JoinSet<Delivered>,
     pages: HashMap<JobId, Page>,
     writes: JoinSet<Write>,
+    trouble: Trouble,
     sweeps: JoinSet<Result<Swept, Error>>,
     next_sweep: Millis,
     /// Ended jobs that are kept, by namespace.
@@ -65,6 +67,7 @@ impl Actor {
             deliveries: JoinSet::new(),
             pages: HashMap::new(),
             writes: JoinSet::new(),
+            trouble: Trouble::default(),
             sweeps: JoinSet::new(),
             next_sweep: 0,
             stored: BTreeMap::new(),
@@ -143,7 +146,9 @@ impl Actor {
             self.obey();
             self.serve();
             self.obey();
-            self.jobs.inner.metrics.live(&self.scheduler.figures(self.clock.now()));
+            let now = self.clock.now();
+            self.jobs.inner.metrics.live(&self.scheduler.figures(now));
+            self.jobs.leave_out(self.scheduler.shunned(now));
         }
     }
 

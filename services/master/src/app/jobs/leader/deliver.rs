@@ -63,6 +63,7 @@ pub(super) async fn complete(jobs: Jobs, mut answer: Answer, contexts: Vec<Conte
                 boot_id: answer.boot,
                 work,
                 outcome: Outcome::Failed(failure(&error)),
+                wasted: api::job::Cost::default(),
             });
             continue;
         }

@@ -8,6 +8,7 @@ mod pages;
 mod parked;
 mod sweep;
 mod takeover;
+mod trouble;
 
 use api::member::Role;
 use api::task::{PollRequest, PollResponse, Report, ReportResponse, StageGraph};
@@ -138,6 +139,7 @@ impl Jobs {
     pub(crate) fn leave_seat(&self) {
         self.inner.seat.send_replace(None);
         self.inner.metrics.live(&jobs::Figures::default());
+        self.leave_out(Vec::new());
     }
 
     /// One term: takes over what is unfinished, then schedules. Returns when the term must begin anew.

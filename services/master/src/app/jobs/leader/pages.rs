@@ -15,6 +15,8 @@ use crate::app::jobs::{Error, Jobs, keys, saved};
 
 /// How far what is durable of a running job may lag behind.
 pub(super) const WRITE_BEHIND: Millis = 200;
+/// Longest pause between two tries to write what cannot be written now: a full disk is not asked ten times a second.
+const LONGEST_PAUSE: Millis = 5_000;
 /// Tries to end a job whose dataset is being changed by others.
 const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -35,6 +37,8 @@ pub(super) struct Page {
     pub(super) cancelled: Vec<Cancelled>,
     /// Reports that are answered when this version is durable.
     pub(super) held: Vec<(u64, oneshot::Sender<ReportResponse>)>,
+    /// After a write that failed: how long the next one waits, and until when.
+    pub(super) pause: (Millis, Millis),
 }
 
 /// A write that has come to its end, done or not.
@@ -60,9 +64,18 @@ impl Page {
         self.dirty.get_or_insert(now);
     }
 
+    /// A write failed: it is tried again, each time after a longer pause.
+    pub(super) fn failed(&mut self, now: Millis) {
+        let pause = (self.pause.0 * 2).clamp(WRITE_BEHIND, LONGEST_PAUSE);
+        self.pause = (pause, now + pause);
+        self.touch(now);
+    }
+
     /// Whether it is time to write.
     pub(super) fn is_due(&self, now: Millis) -> bool {
-        !self.writing && (self.ending.is_some() || self.dirty.is_some_and(|since| since + WRITE_BEHIND <= now))
+        !self.writing
+            && self.pause.1 <= now
+            && (self.ending.is_some() || self.dirty.is_some_and(|since| since + WRITE_BEHIND <= now))
     }
 
     /// All up to `version` is durable: whoever reported it may rest.
@@ -200,5 +213,30 @@ impl Jobs {
             columns: &result.columns,
         };
         self.inner.dataset_output.commit(&written).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_tried_again_after_ever_longer_pauses() {
+        let (mut page, mut now, mut tries) = (Page::default(), 0, Vec::new());
+        page.touch(now);
+        while now < 60_000 {
+            now += 100;
+            if page.is_due(now) {
+                tries.push(now);
+                page.failed(now);
+            }
+        }
+        assert_eq!(tries[..6], [200, 400, 800, 1_600, 3_200, 6_400]);
+        assert!(
+            tries.len() < 20 && tries.windows(2).all(|two| two[1] - two[0] <= LONGEST_PAUSE + 100),
+            "{tries:?}"
+        );
+        page.pause = (0, 0);
+        assert!(page.is_due(now + 1));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use api::task::{Assignment, Outcome, TaskFailure};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use serde_json::json;
 
-use super::stack::{Master, Rules, Store, eventually, job};
+use super::stack::{Answer, Master, Rules, Store, eventually, job};
 use super::worker::Worker;
 use crate::app::jobs::Quotas;
 
@@ -211,4 +213,28 @@ async fn figures_for_dashboards_are_there() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+}
+
+#[tokio::test]
+async fn workers_that_are_left_out_are_named_by_the_leader() {
+    let store = Store::open().await;
+    let master = Master::leading(&store).await;
+    let (mut bad, mut good) = (Worker::of(&master), Worker::named(&master, "worker-2"));
+    good.shape = vec![(9, Vec::new())];
+    let status = async || {
+        let request = Request::get("/internal/v1/cluster/status").body(Body::empty()).unwrap();
+        Answer::of(master.private.clone(), request).await.json()
+    };
+    let id = master.submit(json!({})).await;
+    good.plan().await;
+    // It is given half of its slots at a time.
+    for _ in 0..2 {
+        for work in bad.poll(10_000).await.start.iter().map(Assignment::work) {
+            let failure = TaskFailure::Retryable("the disk is full".to_owned());
+            bad.report(work, Outcome::Failed(failure)).await;
+        }
+    }
+    assert!(status().await["workers_left_out"].is_null());
+    good.work_until_ended(&master, &id).await;
+    eventually(|| async { status().await["workers_left_out"] == json!(["worker-1"]) }).await;
 }

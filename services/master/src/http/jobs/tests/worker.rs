@@ -30,7 +30,11 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn of(master: &Master) -> Self {
-        let (id, boot) = (NodeId::try_new("worker-1").unwrap(), BootId::new_random());
+        Self::named(master, "worker-1")
+    }
+
+    pub(super) fn named(master: &Master, name: &str) -> Self {
+        let (id, boot) = (NodeId::try_new(name).unwrap(), BootId::new_random());
         Self {
             private: master.private.clone(),
             id,
@@ -95,6 +99,7 @@ impl Worker {
             boot_id: self.boot,
             work,
             outcome,
+            wasted: Cost::default(),
         };
         let body = Body::from(postcard::to_stdvec(&report).unwrap());
         let answer = Answer::of(

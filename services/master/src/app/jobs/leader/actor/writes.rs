@@ -37,6 +37,12 @@ impl Actor {
         let now = self.clock.now();
         let Some(page) = self.pages.get_mut(&job) else { return Ok(()) };
         page.writing = false;
+        if outcome.is_ok() {
+            page.pause = (0, 0);
+            if let Some(lasted_ms) = self.trouble.ended(now) {
+                info!(lasted_ms, "records of jobs can be written again");
+            }
+        }
         match (outcome, what) {
             (_, What::Refused(problem)) => {
                 let record = self.scheduler.refuse_end(now, job, problem);
@@ -63,9 +69,14 @@ impl Actor {
             (Ok(Written::Final | Written::Deposed), _) => return Err(Deposed),
             (Ok(Written::Contended), _) => page.touch(now),
             (Err(error), _) => {
-                // The next tick tries again; until then the job has not ended for anybody.
-                warn!(%job, %error, "a job's record cannot be written now");
-                page.touch(now);
+                // A later tick tries again; until then the job has not ended for anybody.
+                page.failed(now);
+                if let Some(untold) = self.trouble.failed(now) {
+                    warn!(
+                        %job, %error, untold,
+                        "a job's record cannot be written now: jobs go on, and none ends before it can; tried again every few seconds, told once a minute"
+                    );
+                }
             }
         }
         Ok(())
