@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::traces::Traces;
 
 use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
@@ -80,6 +81,7 @@ struct Foundation {
     blobs: BlobStore,
     backups: BackupDir,
     encryption: Encryption,
+    traces: Traces,
     peers: PeerClient,
 }
 
@@ -108,8 +110,10 @@ impl Foundation {
             source,
         })?;
         let encryption = settings.encryption().open(&registry)?;
+        let traces = Traces::open(&settings.traces(), "elasticore-auxiliary", &settings.node_id, &registry);
+        let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
-        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);
         Ok(Self {
             registry,
             listener,
@@ -117,12 +121,14 @@ impl Foundation {
             blobs,
             backups,
             encryption,
+            traces,
             peers,
         })
     }
 
     async fn build(self, settings: &Settings, control: Arc<dyn ControlStore>) -> Result<Handle, Error> {
         let (tasks, readiness, clock) = (Tasks::new(), Readiness::default(), Clock::default());
+        let tracer = self.traces.export(&tasks);
         let member = member(settings, self.address)?;
         let me = Identity {
             id: member.id.clone(),
@@ -176,7 +182,7 @@ impl Foundation {
             frames_route(
                 PATH,
                 handler,
-                FrameMetrics::new(&self.registry),
+                FrameMetrics::new(&self.registry).traced(&tracer),
                 max_frame_bytes,
                 tasks.token().clone(),
             ),
@@ -186,7 +192,7 @@ impl Foundation {
         let metrics = HttpMetrics::new(&self.registry);
         let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
         let layers = Layers::new(metrics, REQUEST_TIMEOUT, max_frame_bytes, settings.max_in_flight);
-        let layers = layers.unhurried(http::is_unhurried);
+        let layers = layers.unhurried(http::is_unhurried).traced(&tracer, |_, _| false);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         let listener = Listener::new(self.listener, self.encryption.for_nodes());

@@ -17,6 +17,7 @@ use telemetry::{Registry, new_registry};
 use tokio::net::TcpListener;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{BindError, ConnectionBounds, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::traces::Traces;
 
 use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
@@ -63,6 +64,7 @@ fn refuse(problems: &[String]) -> Result<(), Error> {
 struct Foundation {
     registry: Registry,
     encryption: Encryption,
+    traces: Traces,
     peers: PeerClient,
     listener: TcpListener,
     address: SocketAddr,
@@ -93,11 +95,14 @@ impl Foundation {
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
         let encryption = settings.encryption().open(&registry)?;
+        let traces = Traces::open(&settings.traces(), "elasticore-worker", &settings.node_id, &registry);
+        let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
-        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);
         Ok(Self {
             registry,
             encryption,
+            traces,
             peers,
             listener,
             address,
@@ -112,6 +117,7 @@ impl Foundation {
         let Self {
             registry,
             encryption,
+            traces,
             peers,
             listener,
             address,
@@ -121,6 +127,7 @@ impl Foundation {
             compute,
         } = self;
         let (tasks, readiness) = (Tasks::new(), Readiness::default());
+        let tracer = traces.export(&tasks);
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
         let view = Arc::new(View::new(Arc::clone(&store), &registry));
@@ -155,6 +162,7 @@ impl Foundation {
         let metrics = HttpMetrics::new(&registry);
         let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
         let layers = Layers::new(metrics, REQUEST_TIMEOUT, MAX_BODY_BYTES, settings.max_in_flight);
+        let layers = layers.traced(&tracer, |_, _| false);
         let router = layers.private(settings.cluster_token.expose()).around(routes);
 
         let follow = Arc::clone(&view);

@@ -10,6 +10,7 @@ mod nodes;
 mod ports;
 mod ready;
 mod stack;
+mod traces;
 
 use std::io::IsTerminal;
 use std::time::Duration;
