@@ -198,6 +198,7 @@ pub fn lifetimes(data: &[u8]) {
 /// Names: what is accepted is what was given, and harmless where it is used.
 pub fn names(data: &[u8]) {
     transport::fuzzing::request_id(data);
+    transport::fuzzing::traceparent(data);
     let Ok(text) = std::str::from_utf8(data) else { return };
     store::fuzzing::blob_name(text);
     control::fuzzing::initial_cluster(text);

@@ -172,6 +172,12 @@ CLIENTS = Row(
             Query(f"sum by (instance) (http_connections{{{NODE}}}) or on() vector(0)", "{{instance}}"),
             Query(f"sum by (reason) (increase(http_connections_closed_total{{{NODE}}}[5m])) or on() vector(0)", "closed: {{reason}}"),
         ),
+        graph(
+            "Spans of traces",
+            "Sent to the collector, and dropped because it took none or not so many; 0 without one.",
+            "ops",
+            Query(f"sum by (outcome) (rate(trace_spans_total{{{NODE}}}{RATE})) or on() vector(0)", "{{outcome}}"),
+        ),
     ),
 )
 

@@ -166,7 +166,8 @@ class FrontDoor(DoorTest):
 
     def test_access_log_is_json_and_leaves_probes_out(self):
         self.ask("GET", "/health")
-        self.ask("GET", '/cache/a"b', headers={"X-Request-Id": "logged"})
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        self.ask("GET", '/cache/a"b', headers={"X-Request-Id": "logged", "traceparent": trace, "tracestate": "a=b"})
         deadline = time.monotonic() + 5
         while not (lines := self.scratch.joinpath("access.log").read_text().splitlines()):
             self.assertLess(time.monotonic(), deadline)
@@ -174,6 +175,9 @@ class FrontDoor(DoorTest):
         self.assertEqual(len(lines), 1)
         entry = json.loads(lines[0])
         self.assertEqual((entry["request_id"], entry["path"], entry["status"]), ("logged", '/cache/a"b', 200))
+        self.assertEqual(entry["traceparent"], trace)
+        seen = [(h.get("traceparent"), h.get("tracestate")) for master in self.masters for h in master.headers]
+        self.assertIn((trace, "a=b"), seen)
 
 
 if __name__ == "__main__":

@@ -17,4 +17,5 @@ mod jobs;
 mod kv_histories;
 mod leaders;
 mod secrets;
+mod traces;
 mod up;

@@ -41,8 +41,18 @@ async fn secrets_are_in_no_log_answer_or_listing() {
     let s3 = secret("s3");
     let store = angry_store().await;
     let mut builder = Sandbox::raft().auxiliaries(2).workers(1).nginx();
+    let collector = secret("collector");
     for role in [Role::Master, Role::Auxiliary, Role::Worker] {
-        builder = builder.set(role, "RUST_LOG", NOISY);
+        // A collector that takes nothing, and is told a key.
+        builder = builder
+            .set(role, "RUST_LOG", NOISY)
+            .set(role, "OTEL_EXPORTER_OTLP_ENDPOINT", &store)
+            .set(
+                role,
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                format!("authorization=Bearer%20{collector}"),
+            )
+            .set(role, "OTEL_TRACES_SAMPLER", "always_on");
     }
     for role in [Role::Master, Role::Worker] {
         builder = builder
@@ -52,7 +62,7 @@ async fn secrets_are_in_no_log_answer_or_listing() {
     }
     let mut stack = builder.set(Role::Worker, "ALLOWED_BUCKETS", "private").start().await;
     let wrong = secret("wrong");
-    let mut search = Search::of([stack.token.clone(), s3, wrong.clone()]);
+    let mut search = Search::of([stack.token.clone(), s3, wrong.clone(), collector]);
 
     wrong_tokens_are_refused(&mut stack, &wrong, &mut search).await;
     stranger_is_turned_away(&stack, &wrong, &mut search).await;

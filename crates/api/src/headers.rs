@@ -2,6 +2,10 @@
 
 /// Identity of a request, in and out, and in every log line about it.
 pub const REQUEST_ID: &str = "x-request-id";
+/// A request's place in its trace (W3C Trace Context).
+pub const TRACEPARENT: &str = "traceparent";
+/// What calls in frames may carry besides what they always do; both sides of a connection say it when it begins.
+pub const FRAME_FIELDS: &str = "x-frame-fields";
 /// `HIT` or `STALE` on cache reads.
 pub const CACHE: &str = "x-cache";
 /// `granted` when the caller of a `load` is the one who loads the entry.

@@ -112,6 +112,9 @@ pub struct PollResponse {
     pub cancel: Vec<WorkId>,
     /// Jobs whose shuffle files may go.
     pub forget: Vec<JobId>,
+    /// `traceparent` of those among the jobs of `start` that are traced: their work is a part of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub traces: BTreeMap<JobId, String>,
 }
 
 /// Something to do.

@@ -30,7 +30,7 @@ pub use command::{Command, Ending, Heard, TaskResult};
 pub use graph::{dot, text};
 pub use policy::Policy;
 pub use queue::NamespaceLoad;
-pub use record::{JobRecord, Note, NoteKind, PartLocation};
+pub use record::{JobRecord, JobTrace, Note, NoteKind, PartLocation};
 pub use save::{AttemptEnd, AttemptRecord, CHUNK_TASKS, DoneRecord, Save, TaskChunk, TaskRecord};
 pub use scheduler::{CancelError, Figures, Scheduler};
 

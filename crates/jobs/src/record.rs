@@ -60,6 +60,19 @@ pub struct JobRecord {
     /// `Idempotency-Key` it was submitted with: that key lives as long as the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Its place in the trace of the request that submitted it, when that is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<JobTrace>,
+}
+
+/// A job's place in a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobTrace {
+    /// `traceparent` of what its tasks are parts of: the job's own span, or without one that of the request.
+    pub span: String,
+    /// `traceparent` of the request, when the job has a span of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// Something that went wrong, and did not end the job.
@@ -191,6 +204,7 @@ impl JobRecord {
             result: None,
             parts: Vec::new(),
             idempotency_key: None,
+            trace: None,
         }
     }
 

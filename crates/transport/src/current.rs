@@ -1,9 +1,12 @@
 //! The request that the code running on this thread works for: errors, log lines and calls to peers carry its identity.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 
 use axum::extract::MatchedPath;
 use axum::http::Method;
+use telemetry::traces::TraceContext;
 
 use crate::RequestId;
 
@@ -17,6 +20,8 @@ thread_local! {
 pub(crate) struct Current {
     pub(crate) id: RequestId,
     pub(crate) asked: Option<Asked>,
+    /// Its place in its trace, if it has one.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What was asked.
@@ -31,13 +36,25 @@ impl Asked {
         Self { method, path }
     }
 
+    /// The route, if there is one for what was asked.
+    pub(crate) fn matched(&self) -> Option<&str> {
+        self.path.as_ref().map(MatchedPath::as_str)
+    }
+
     /// The route, which has a bounded number of values; the path has not.
     pub(crate) fn route(&self) -> &str {
-        self.path.as_ref().map_or("unmatched", MatchedPath::as_str)
+        self.matched().unwrap_or("unmatched")
     }
 }
 
 impl Current {
+    /// Runs a future as this request.
+    pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
+        let mut current = Some(self);
+        let mut future = pin!(future);
+        poll_fn(|context| Self::lend(&mut current, || future.as_mut().poll(context))).await
+    }
+
     /// Does something for the request in `slot`, which is there again afterwards.
     pub(crate) fn lend<T>(slot: &mut Option<Self>, work: impl FnOnce() -> T) -> T {
         /// Puts back what was current before, which `lend` has put where the request was; also when the work panics.
@@ -67,6 +84,10 @@ impl Current {
             if let Some(asked) = &current.asked {
                 context.push(("method", asked.method.to_string()));
                 context.push(("route", asked.route().to_owned()));
+            }
+            if let Some(trace) = current.trace.filter(|trace| trace.is_sampled()) {
+                context.push(("trace_id", trace.trace_text()));
+                context.push(("span_id", trace.span_text()));
             }
             context
         });
@@ -102,16 +123,22 @@ mod tests {
     fn log_lines_tell_request_method_and_route() {
         assert_eq!(Current::log_context(), []);
         let id = RequestId::generate();
-        let current = Current {
+        let mut current = Current {
             id: id.clone(),
             asked: Some(Asked::new(Method::PUT, None)),
+            trace: Some(TraceContext::begin([1; 16], false)),
         };
-        let context = Current::lend(&mut Some(current), Current::log_context);
-        let expected = [
+        let told = |current: &Current| Current::lend(&mut Some(current.clone()), Current::log_context);
+        let mut expected = vec![
             ("request_id", id.to_string()),
             ("method", "PUT".into()),
             ("route", "unmatched".into()),
         ];
-        assert_eq!(context, expected);
+        assert_eq!(told(&current), expected, "nobody finds a trace that is not recorded");
+        let trace = TraceContext::begin([1; 16], true);
+        current.trace = Some(trace);
+        expected.push(("trace_id", "01".repeat(16)));
+        expected.push(("span_id", trace.span_text()));
+        assert_eq!(told(&current), expected);
     }
 }

@@ -13,9 +13,12 @@ pub mod fuzzing;
 pub mod peer;
 mod request_id;
 pub mod server;
+mod traced;
+pub mod traces;
 mod upload;
 
 pub use error::ApiError;
 pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
 pub use request_id::RequestId;
+pub use traced::Traced;
 pub use upload::{client_upload, upload};

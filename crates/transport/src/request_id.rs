@@ -1,8 +1,6 @@
 //! The identity of the request a piece of code works for.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,12 +33,13 @@ impl RequestId {
         Self::accept(HeaderValue::from_bytes(sent).ok().as_ref())
     }
 
-    /// An identity nobody had before: a random prefix of the process and a counter.
+    /// An identity nobody had before: a random prefix of the process and a counter. The counter's bits are mixed: a trace that
+    /// begins with the request has the same id, and samplers take the last half of it for random.
     #[must_use]
     pub fn generate() -> Self {
         let mut text = [0; 32];
         text[..16].copy_from_slice(&*PREFIX);
-        text[16..].copy_from_slice(&hexadecimal(NEXT.fetch_add(1, Ordering::Relaxed)));
+        text[16..].copy_from_slice(&hexadecimal(mixed(NEXT.fetch_add(1, Ordering::Relaxed))));
         Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("invalid")))
     }
 
@@ -63,9 +62,12 @@ impl RequestId {
 
     /// Runs a future under this identity.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        let mut current = Some(Current { id: self, asked: None });
-        let mut future = pin!(future);
-        poll_fn(|context| Current::lend(&mut current, || future.as_mut().poll(context))).await
+        let current = Current {
+            id: self,
+            asked: None,
+            trace: None,
+        };
+        current.scope(future).await
     }
 }
 
@@ -73,6 +75,13 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.to_str().unwrap_or_default())
     }
+}
+
+/// One to one, and as if at random: the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+const fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }
 
 fn hexadecimal(number: u64) -> [u8; 16] {
@@ -92,6 +101,8 @@ mod tests {
             ids.iter()
                 .all(|id| id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit()))
         );
+        let low = ids.iter().filter(|id| id.as_bytes()[16] < b'8').count();
+        assert!((400..600).contains(&low), "{low} of 1000 are in the lower half");
         assert_eq!(hexadecimal(0x0123_4567_89ab_cdef), *b"0123456789abcdef");
     }
 }

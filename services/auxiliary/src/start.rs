@@ -25,6 +25,7 @@ use transport::callers::DeniedLog;
 use transport::frames::{FrameClient, FrameMetrics, PATH, frames_route};
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::traces::Traces;
 
 use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
@@ -82,6 +83,7 @@ struct Foundation {
     blobs: BlobStore,
     backups: BackupDir,
     encryption: Encryption,
+    traces: Traces,
     peers: PeerClient,
 }
 
@@ -110,8 +112,10 @@ impl Foundation {
             source,
         })?;
         let encryption = settings.encryption().open(&registry)?;
+        let traces = Traces::open(&settings.traces(), "elasticore-auxiliary", &settings.node_id, &registry);
+        let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
-        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);
         Ok(Self {
             registry,
             listener,
@@ -119,12 +123,14 @@ impl Foundation {
             blobs,
             backups,
             encryption,
+            traces,
             peers,
         })
     }
 
     async fn build(self, settings: &Settings, control: Arc<dyn ControlStore>) -> Result<Handle, Error> {
         let (tasks, readiness, clock) = (Tasks::new(), Readiness::default(), Clock::default());
+        let tracer = self.traces.export(&tasks);
         let member = member(settings, self.address)?;
         let me = Identity {
             id: member.id.clone(),
@@ -182,7 +188,7 @@ impl Foundation {
             frames_route(
                 PATH,
                 handler,
-                FrameMetrics::new(&self.registry),
+                FrameMetrics::new(&self.registry).traced(&tracer),
                 max_frame_bytes,
                 tasks.token().clone(),
             ),
@@ -192,7 +198,7 @@ impl Foundation {
         let metrics = HttpMetrics::new(&self.registry);
         let bounds = ConnectionBounds::new(settings.max_connections, &metrics).private();
         let layers = Layers::new(metrics, REQUEST_TIMEOUT, max_frame_bytes, settings.max_in_flight);
-        let layers = layers.unhurried(http::is_unhurried);
+        let layers = layers.unhurried(http::is_unhurried).traced(&tracer, |_, _| false);
         // Who is turned away is told as masters do, in the ordinary log.
         let denials = Arc::new(DeniedLog::new(Audit::in_log(&settings.node_id, &self.registry)));
         let layers = layers

@@ -21,6 +21,7 @@ use telemetry::{Registry, new_registry};
 use transport::frames::FrameClient;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{Listener, Readiness, bind};
+use transport::traces::Traces;
 
 use crate::app::App;
 use crate::app::audit::Auditor;
@@ -57,8 +58,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let me = member(&settings, public_address, private_address)?;
     let encryption = settings.encryption().open(&registry)?;
     encryption.follow(&tasks);
+    let traces = Traces::open(&settings.traces(), "elasticore-master", &settings.node_id, &registry);
+    let tracer = traces.map_err(anyhow::Error::msg)?.export(&tasks);
     let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
-    let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+    let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&tracer);
     let auditor = Arc::new(Auditor::new(
         Audit::open(&settings.audit_log, &settings.node_id, &registry)?,
         &settings.node_id,
@@ -73,8 +76,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         &settings,
         (public, private),
         (Arc::new(entrance), auditor.denials()),
-        &registry,
-        &readiness,
+        &tracer,
+        (&registry, &readiness),
         &tasks,
     );
 

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use transport::callers::DeniedLog;
 use transport::peer::{PeerClient, PeerPolicy};
 use transport::server::{BindError, ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, bind, serve_within};
+use transport::traces::Traces;
 
 use crate::app::{Compute, Dependencies, InputBlobs, Keys, Worker};
 use crate::background::poll;
@@ -65,6 +66,7 @@ fn refuse(problems: &[String]) -> Result<(), Error> {
 struct Foundation {
     registry: Registry,
     encryption: Encryption,
+    traces: Traces,
     peers: PeerClient,
     listener: TcpListener,
     address: SocketAddr,
@@ -95,11 +97,14 @@ impl Foundation {
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
         let encryption = settings.encryption().open(&registry)?;
+        let traces = Traces::open(&settings.traces(), "elasticore-worker", &settings.node_id, &registry);
+        let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
-        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry);
+        let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);
         Ok(Self {
             registry,
             encryption,
+            traces,
             peers,
             listener,
             address,
@@ -114,6 +119,7 @@ impl Foundation {
         let Self {
             registry,
             encryption,
+            traces,
             peers,
             listener,
             address,
@@ -123,6 +129,7 @@ impl Foundation {
             compute,
         } = self;
         let (tasks, readiness) = (Tasks::new(), Readiness::default());
+        let tracer = traces.export(&tasks);
         let me = member(settings, address)?;
         let store: Arc<dyn ControlStore> = Arc::new(Instrumented::new(store, &registry));
         let view = Arc::new(View::new(Arc::clone(&store), &registry));
@@ -161,7 +168,8 @@ impl Foundation {
         let denials = Arc::new(DeniedLog::new(Audit::in_log(&settings.node_id, &registry)));
         let layers = layers
             .private(settings.cluster_token.expose())
-            .gated(Arc::clone(&denials) as Arc<dyn Gate>);
+            .gated(Arc::clone(&denials) as Arc<dyn Gate>)
+            .traced(&tracer, |_, _| false);
         let router = layers.around(routes);
         tasks.supervise("denials", move |stop| Arc::clone(&denials).run(stop));
 

@@ -15,6 +15,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use telemetry::{Metrics, Registry};
 use tokio::sync::{mpsc, oneshot};
+use transport::Traced;
 
 use super::operation::{Operation, Said};
 use crate::batching::{fitting, gather};
@@ -87,6 +88,8 @@ pub(super) enum Carried {
 struct Bundle {
     operations: Vec<Stamped>,
     back: oneshot::Sender<Vec<(Stamped, Carried)>>,
+    /// The request they are for, when its trace is recorded.
+    traced: Option<Box<Traced>>,
 }
 
 impl Bundle {
@@ -128,7 +131,12 @@ impl Lane {
     /// Sends operations and waits for their outcomes, in order.
     pub(super) async fn carry(&self, operations: Vec<Stamped>) -> Vec<(Stamped, Carried)> {
         let (back, outcome) = oneshot::channel();
-        let (bundle, error) = match self.queue.try_send(Bundle { operations, back }) {
+        let bundle = Bundle {
+            operations,
+            back,
+            traced: Traced::current().map(Box::new),
+        };
+        let (bundle, error) = match self.queue.try_send(bundle) {
             Ok(()) => {
                 return outcome
                     .await
@@ -184,7 +192,7 @@ impl Carrier {
     }
 
     /// Sends one frame and answers its bundles.
-    async fn deliver(&self, bundles: Vec<Bundle>) {
+    async fn deliver(&self, mut bundles: Vec<Bundle>) {
         let items: Vec<_> = bundles
             .iter()
             .flat_map(|bundle| &bundle.operations)
@@ -193,7 +201,13 @@ impl Carrier {
         self.ways.batch_size.observe(items.len() as f64);
         let count = items.len();
         let frame = postcard::to_stdvec(&BatchFrame { items }).unwrap_or_default();
-        match self.call(frame.into()).await {
+        // A frame is in one trace, however many are in it: that of the first request that has one.
+        let traced = bundles.iter_mut().find_map(|bundle| bundle.traced.take());
+        let answered = match traced {
+            None => self.call(frame.into()).await,
+            Some(traced) => Box::pin(traced.scope(self.call(frame.into()))).await,
+        };
+        match answered {
             Ok(answer) => hand_back(bundles, count, &answer),
             Err(error) => {
                 for bundle in bundles {

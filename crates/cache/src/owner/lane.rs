@@ -15,6 +15,7 @@ use prometheus::{Histogram, IntCounterVec};
 use store::cache::{Change, Record};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use transport::Traced;
 
 use crate::batching::{fitting, gather};
 use crate::{CallError, Kind, Peers, Rings};
@@ -67,6 +68,8 @@ struct Bundle {
     items: Vec<Delivery>,
     /// Nobody waits for evictions.
     back: Option<oneshot::Sender<Newer>>,
+    /// The request they are for, when its trace is recorded.
+    traced: Option<Box<Traced>>,
 }
 
 impl Bundle {
@@ -117,13 +120,21 @@ impl Lane {
         let (back, answer) = oneshot::channel();
         // A queue that filled up just now drops the sender, which the waiting side takes for the end of the ring: it looks
         // at the ring, and tries again.
-        drop(self.queue.try_send(Bundle { items, back: Some(back) }));
+        drop(self.queue.try_send(Bundle {
+            items,
+            back: Some(back),
+            traced: Traced::current().map(Box::new),
+        }));
         answer
     }
 
     /// Hands over what need not arrive: range sync would find it.
     pub(super) fn mention(&self, items: Vec<Delivery>) {
-        drop(self.queue.try_send(Bundle { items, back: None }));
+        drop(self.queue.try_send(Bundle {
+            items,
+            back: None,
+            traced: None,
+        }));
     }
 }
 
@@ -152,8 +163,15 @@ impl Carrier {
         let frame = Bytes::from(postcard::to_stdvec(&ReplicaFrame { order, items }).unwrap_or_default());
         let began = tokio::time::Instant::now();
         let mut pause = FIRST_PAUSE;
+        // A frame is in one trace, as on the way from the masters.
+        let traced = bundles.iter().find_map(|bundle| bundle.traced.as_deref());
         let answer = loop {
-            let error = match self.call(frame.clone()).await {
+            let call = self.call(frame.clone());
+            let answered = match traced {
+                None => call.await,
+                Some(traced) => Box::pin(traced.clone().scope(call)).await,
+            };
+            let error = match answered {
                 Ok(answer) => break answer,
                 Err(error) => error,
             };

@@ -11,6 +11,7 @@ mod ports;
 mod progress;
 mod ready;
 mod stack;
+mod traces;
 
 use anyhow::{Context, bail};
 use telemetry::LogFormat;

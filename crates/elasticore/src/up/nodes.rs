@@ -6,6 +6,7 @@ use settings::{List, Secret};
 
 use super::UpArgs;
 use super::data::DataDir;
+use super::traces::{TraceSettings, with_traces};
 
 /// What all nodes of one stack share.
 #[derive(Debug)]
@@ -16,12 +17,14 @@ pub(super) struct Shared<'a> {
     pub(super) data: &'a DataDir,
     /// New at each start: nobody outside of this process is a peer.
     pub(super) token: Secret,
+    /// Where spans go.
+    pub(super) traces: TraceSettings,
 }
 
 impl Shared<'_> {
     /// The master, with the control store.
     pub(super) fn master(&self) -> master::Settings {
-        master::Settings {
+        let settings = master::Settings {
             node_id: "master-1".to_owned(),
             bind: self.arguments.bind,
             port: self.arguments.port,
@@ -36,13 +39,14 @@ impl Shared<'_> {
             },
             elasticore_root_key: Secret::new(self.arguments.root_key().unwrap_or_default()),
             ..master::Settings::default()
-        }
+        };
+        with_traces!(self.traces, settings)
     }
 
     /// An auxiliary, counted from 0, that joins through a master's public address.
     pub(super) fn auxiliary(&self, at: u16, master: &str) -> auxiliary::Settings {
         let node_id = format!("auxiliary-{}", at + 1);
-        auxiliary::Settings {
+        let settings = auxiliary::Settings {
             bind: self.arguments.bind,
             port: self.arguments.auxiliary_port(at),
             advertise_addr: self.arguments.host(),
@@ -52,13 +56,14 @@ impl Shared<'_> {
             backup_dir: self.data.join(&node_id).join("backups"),
             node_id,
             ..auxiliary::Settings::default()
-        }
+        };
+        with_traces!(self.traces, settings)
     }
 
     /// A worker, counted from 0, that joins through a master's public address and may read `readable`.
     pub(super) fn worker(&self, at: u16, master: &str, readable: &[PathBuf]) -> worker::Settings {
         let node_id = format!("worker-{}", at + 1);
-        worker::Settings {
+        let settings = worker::Settings {
             bind: self.arguments.bind,
             port: self.arguments.worker_port(at),
             advertise_addr: self.arguments.host(),
@@ -69,7 +74,8 @@ impl Shared<'_> {
             data_dirs: List(readable.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
             node_id,
             ..worker::Settings::default()
-        }
+        };
+        with_traces!(self.traces, settings)
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::UpArgs;
 use super::data::DataDir;
 use super::nodes::Shared;
+use super::traces::TraceSettings;
 
 /// All nodes of one process.
 pub(super) struct Stack {
@@ -34,7 +35,12 @@ impl Stack {
         about_to_start: impl Fn(&str),
     ) -> anyhow::Result<Self> {
         let token = Secret::new(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()));
-        let shared = Shared { arguments, data, token };
+        let shared = Shared {
+            arguments,
+            data,
+            token,
+            traces: TraceSettings::of_process()?,
+        };
         about_to_start("master-1");
         let master = master::start(shared.master()).await.context("master-1 cannot start")?;
         let mut stack = Self {

@@ -36,10 +36,13 @@ impl Scheduler {
     }
 
     fn response(&mut self, now: Millis, worker: &NodeId, start: Vec<Assignment>, cancel: Vec<WorkId>) -> PollResponse {
+        let trace = |job: JobId| Some((job, self.jobs.get(&job)?.record.trace.as_ref()?.span.clone()));
+        let traces = start.iter().filter_map(|assignment| trace(assignment.work().job())).collect();
         let Some(known) = self.workers.get_mut(worker) else {
             return PollResponse {
                 start,
                 cancel,
+                traces,
                 forget: Vec::new(),
             };
         };
@@ -50,6 +53,7 @@ impl Scheduler {
         PollResponse {
             start,
             cancel,
+            traces,
             forget: forget.into_iter().collect(),
         }
     }

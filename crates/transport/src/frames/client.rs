@@ -8,10 +8,13 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::{Mutex, RwLock};
+use telemetry::traces::ActiveSpan;
 
 use super::connect::{Hello, connect};
 use super::link::{Failure, Link};
+use super::wire::Caller;
 use super::{Call, MAX_CALLS, PATH};
+use crate::current::Current;
 use crate::peer::{PeerClient, PeerError};
 
 /// Calls peers in frames; clones share the connections. Token, connect time-out, circuit breakers and figures are those of
@@ -82,11 +85,24 @@ impl FrameClient {
             self.peers.inner.admit(peer)?;
         }
         let until = Instant::now() + deadline;
-        let outcome = match self.attempt(peer, call, &body, until).await {
+        let mut caller = Current::look(|current| Caller {
+            request: Some(current.id.clone()),
+            trace: current.trace,
+        })
+        .unwrap_or_default();
+        let span = self.peers.span(caller.trace, "frame", peer);
+        caller.trace = span.as_ref().and_then(ActiveSpan::context).or(caller.trace);
+        let outcome = match self.attempt(peer, call, &caller, &body, until).await {
             Err(Failed::Here(error)) => return Err(error),
             Err(Failed::There(error)) => Err(error),
             Ok(answer) => Ok(answer),
         };
+        if let Some(mut span) = span {
+            if let Err(error) = &outcome {
+                span.fail(error.name());
+            }
+            span.end();
+        }
         if self.guarded {
             self.peers.inner.record(peer, &outcome);
         }
@@ -98,12 +114,12 @@ impl FrameClient {
         self.ways.write().retain(|peer, _| known(peer));
     }
 
-    async fn attempt(&self, peer: &str, call: Call, body: &Bytes, until: Instant) -> Result<Bytes, Failed> {
+    async fn attempt(&self, peer: &str, call: Call, caller: &Caller, body: &Bytes, until: Instant) -> Result<Bytes, Failed> {
         let mut connections = 0;
         loop {
             connections += 1;
             let link = self.link(peer, until).await.map_err(Failed::There)?;
-            let failure = match link.call(call, body.clone(), until).await {
+            let failure = match link.call(call, caller, body.clone(), until).await {
                 Ok(answer) => return Ok(answer),
                 // The peer closed an idle connection, or was started anew: one that is made now says how it is.
                 Err(Failure::Unsent(_)) if connections == 1 => continue,

@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::PROTOCOL;
 use super::link::Link;
+use super::{PROTOCOL, TRACE_FIELD};
 use crate::connection::Connection;
 use crate::peer::{PeerClient, PeerError};
 
@@ -89,6 +89,7 @@ async fn open(peers: &PeerClient, peer: &str, hello: &Hello) -> Result<Link, Ref
         .header(HOST, peer)
         .header(CONNECTION, "upgrade")
         .header(UPGRADE, PROTOCOL)
+        .header(headers::FRAME_FIELDS, TRACE_FIELD)
         .header(headers::CLUSTER_TOKEN, &peers.inner.token);
     if let Some(now_ms) = &hello.time {
         request = request.header(headers::TIME, now_ms());
@@ -98,9 +99,13 @@ async fn open(peers: &PeerClient, peer: &str, hello: &Hello) -> Result<Link, Ref
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(understand(response).await);
     }
+    let traces = response
+        .headers()
+        .get(headers::FRAME_FIELDS)
+        .is_some_and(|fields| fields == TRACE_FIELD);
     let parts = hyper::upgrade::on(response).await?.downcast::<TokioIo<Connection>>();
     let parts = parts.map_err(|_| Refusal::Failed("the connection is of another type than was opened".to_owned()))?;
-    Ok(Link::new(parts.io.into_inner(), parts.read_buf))
+    Ok(Link::new(parts.io.into_inner(), parts.read_buf, traces))
 }
 
 async fn understand(response: Response<Incoming>) -> Refusal {

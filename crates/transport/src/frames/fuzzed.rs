@@ -15,30 +15,35 @@ pub(crate) fn frames(bytes: &[u8]) {
     let whole = arrived(bytes, bytes.len().max(1));
     assert_eq!(arrived(bytes, cut), whole, "in pieces of {cut}");
     for frame in whole.iter().flatten() {
-        let Ok(payload) = &frame.payload else { continue };
-        let Ok((call, request, body)) = open_call(frame.kind, payload.clone()) else {
-            continue;
-        };
-        let sent = Frame::call(frame.id, call, request.as_ref(), body.clone(), std::time::Instant::now());
-        let mut again = Vec::new();
-        if let Some(sent) = sent {
-            sent.slices(|part| again.extend_from_slice(&part));
-        }
-        let reread = arrived(&again, again.len().max(1));
-        let Some(
-            [
-                Arrived {
-                    payload: Ok(payload), ..
-                },
-            ],
-        ) = reread.as_deref()
-        else {
-            continue;
-        };
-        let (call_again, request_again, body_again) =
-            open_call(frame.kind, payload.clone()).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!((call_again, request_again, body_again), (call, request, body));
+        again(frame, false);
+        again(frame, true);
     }
+}
+
+/// A call, written as it was read, is the same call.
+fn again(frame: &Arrived, traces: bool) {
+    let Ok(payload) = &frame.payload else { return };
+    let Ok((call, caller, body)) = open_call(frame.kind, payload.clone(), traces) else {
+        return;
+    };
+    let sent = Frame::call(frame.id, call, &caller, traces, body.clone(), std::time::Instant::now());
+    let mut again = Vec::new();
+    if let Some(sent) = sent {
+        sent.slices(|part| again.extend_from_slice(&part));
+    }
+    let reread = arrived(&again, again.len().max(1));
+    let Some(
+        [
+            Arrived {
+                payload: Ok(payload), ..
+            },
+        ],
+    ) = reread.as_deref()
+    else {
+        return;
+    };
+    let reopened = open_call(frame.kind, payload.clone(), traces).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(reopened, (call, caller, body));
 }
 
 /// The frames, as long as they are; none when they are garbled.

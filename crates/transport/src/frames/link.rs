@@ -15,9 +15,8 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::outbox::Outbox;
-use super::wire::{Arrived, Frame, Incoming, status};
+use super::wire::{Arrived, Caller, Frame, Incoming, status};
 use super::{Call, MAX_CALLS};
-use crate::RequestId;
 use crate::connection::{Connection, Reader, Writer};
 
 /// Calls in a row that run into their deadlines, nothing at all being heard meanwhile, before the connection is given up.
@@ -57,6 +56,8 @@ pub(super) struct Link {
 struct Shared {
     calls: Mutex<Calls>,
     outbox: Outbox,
+    /// Whether the peer knows the place in a trace.
+    traces: bool,
     /// Calls that ran into their deadlines since anything was heard.
     silent: AtomicU32,
 }
@@ -70,9 +71,13 @@ struct Calls {
 }
 
 impl Link {
-    /// Takes over an upgraded connection; `first` is what has been read of it already.
-    pub(super) fn new(stream: Connection, first: Bytes) -> Self {
-        let shared = Arc::new(Shared::default());
+    /// Takes over an upgraded connection; `first` is what has been read of it already, `traces` whether the peer knows the place in a
+    /// trace.
+    pub(super) fn new(stream: Connection, first: Bytes, traces: bool) -> Self {
+        let shared = Arc::new(Shared {
+            traces,
+            ..Shared::default()
+        });
         let standing = stream.standing();
         let (reader, writer) = stream.split();
         let driver = tokio::spawn(drive(Arc::clone(&shared), standing, reader, writer, first)).abort_handle();
@@ -85,9 +90,9 @@ impl Link {
     }
 
     /// Makes a call, and waits for its answer until the deadline.
-    pub(super) async fn call(&self, call: Call, body: Bytes, until: Instant) -> Outcome {
+    pub(super) async fn call(&self, call: Call, caller: &Caller, body: Bytes, until: Instant) -> Outcome {
         let (back, mut outcome) = oneshot::channel();
-        let id = self.shared.begin(call, body, until, back)?;
+        let id = self.shared.begin(call, caller, body, until, back)?;
         let mut under_way = UnderWay {
             shared: &self.shared,
             id: Some(id),
@@ -139,7 +144,14 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Shared {
-    fn begin(&self, call: Call, body: Bytes, until: Instant, back: oneshot::Sender<Outcome>) -> Result<u32, Failure> {
+    fn begin(
+        &self,
+        call: Call,
+        caller: &Caller,
+        body: Bytes,
+        until: Instant,
+        back: oneshot::Sender<Outcome>,
+    ) -> Result<u32, Failure> {
         let mut calls = self.calls.lock();
         if let Some(why) = &calls.closed {
             return Err(Failure::Unsent(why.clone()));
@@ -148,8 +160,7 @@ impl Shared {
             return Err(Failure::Crowded);
         }
         let id = calls.last_id.wrapping_add(1);
-        let request = RequestId::current();
-        let Some(frame) = Frame::call(id, call, request.as_ref(), body, until) else {
+        let Some(frame) = Frame::call(id, call, caller, self.traces, body, until) else {
             let detail = "the body is longer than a frame can be";
             return Err(Failure::Problem(Box::new(Problem::new(api::ErrorCode::TooLarge, detail))));
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::ErrorCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use telemetry::traces::Tracer;
 use telemetry::{LATENCY_BUCKETS, Metrics};
 
 /// Kinds whose series are kept at hand; looking them up by their labels costs more than the calls of some kinds.
@@ -12,12 +13,13 @@ const AT_HAND: usize = 16;
 /// Status of a call that was carried out, as HTTP would have it.
 const OK: u16 = 200;
 
-/// Figures of the calls a node answers.
+/// Figures of the calls a node answers, and the traces of some.
 #[derive(Debug)]
 pub struct FrameMetrics {
     calls: IntCounterVec,
     duration: HistogramVec,
     pub(super) connections: IntGauge,
+    pub(super) tracer: Tracer,
     at_hand: [OnceLock<Series>; AT_HAND],
 }
 
@@ -46,8 +48,16 @@ impl FrameMetrics {
                 LATENCY_BUCKETS,
             ),
             connections: metrics.int_gauge("frame_connections", "Connections on which peers call."),
+            tracer: Tracer::default(),
             at_hand: Default::default(),
         }
+    }
+
+    /// Records what is traced, too.
+    #[must_use]
+    pub fn traced(mut self, tracer: &Tracer) -> Self {
+        self.tracer = tracer.clone();
+        self
     }
 
     /// Counts an answer to a call of the kind `number`, which is called `kind`.

@@ -22,7 +22,11 @@
 //! | epoch of the ring | 8 | |
 //! | boot id of the life that is meant | 16 | |
 //! | length of the request id, 0 for none; the request id | 1 + n | |
+//! | where both sides offered it: length of the place in a trace, 0 for none; the place | 1 + n | |
 //! | body | rest | rest |
+//!
+//! Each side says when the connection begins which fields it knows besides the first ones (`X-Frame-Fields: trace`). What one of them does
+//! not know is not sent, so that nodes of different versions understand each other.
 //!
 //! Status 0 is success; 1 a [`Problem`](api::Problem) in JSON; 2 the goodbye of a server, its id that of the last call it read.
 
@@ -47,6 +51,8 @@ pub use route::{FrameHandler, frames_route};
 pub const PATH: &str = "/internal/v1/frames";
 /// Name of the protocol in `Upgrade`.
 pub(crate) const PROTOCOL: &str = "elasticore-frames/1";
+/// Name, in `X-Frame-Fields`, of the place in a trace.
+pub(crate) const TRACE_FIELD: &str = "trace";
 /// Calls under way on one connection; more are refused, not executed.
 pub const MAX_CALLS: usize = 1024;
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, UPGRADE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::serving::{self, Serving};
-use super::{Call, FrameMetrics, PROTOCOL};
+use super::{Call, FrameMetrics, PROTOCOL, TRACE_FIELD};
 use crate::ApiError;
 use crate::connection::Connection;
 use crate::server::{ConnectionSlot, Metered};
 
+const FRAME_FIELDS: HeaderName = HeaderName::from_static(headers::FRAME_FIELDS);
 /// Calls being handled, over all connections; more are refused, not executed.
 const MAX_HANDLED: usize = 4096;
 
@@ -83,6 +84,10 @@ async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> R
         .and_then(|time| time.to_str().ok()?.parse().ok());
     let handler = told.and_then(|now_ms| serving.handler.for_caller_at(now_ms));
     let handler = handler.unwrap_or_else(|| Arc::clone(&serving.handler));
+    let traces = request
+        .headers()
+        .get(headers::FRAME_FIELDS)
+        .is_some_and(|fields| fields == TRACE_FIELD);
     // Held as long as the connection: it counts among those of the listener, and the node waits for it when it stops.
     let slot = request.extensions_mut().remove::<ConnectionSlot>();
     tokio::spawn(async move {
@@ -90,15 +95,21 @@ async fn upgrade(State(serving): State<Arc<Serving>>, mut request: Request) -> R
             .await
             .map(|upgraded| upgraded.downcast::<TokioIo<Metered<Connection>>>())
         {
-            Ok(Ok(parts)) => serving::serve(&serving, handler, parts.io.into_inner().into_inner(), parts.read_buf).await,
+            Ok(Ok(parts)) => {
+                let stream = parts.io.into_inner().into_inner();
+                serving::serve(&serving, handler, stream, parts.read_buf, traces).await;
+            }
             Ok(Err(_)) => debug!("frames were asked for on something that is no connection of a listener"),
             Err(error) => debug!(%error, "a peer asked for frames and went away"),
         }
         drop(slot);
     });
-    let headers = HeaderMap::from_iter([
+    let mut headers = HeaderMap::from_iter([
         (CONNECTION, HeaderValue::from_static("upgrade")),
         (UPGRADE, HeaderValue::from_static(PROTOCOL)),
     ]);
+    if traces {
+        headers.insert(FRAME_FIELDS, HeaderValue::from_static(TRACE_FIELD));
+    }
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response())
 }

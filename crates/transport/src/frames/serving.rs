@@ -9,6 +9,7 @@ use std::time::Duration;
 use api::ErrorCode;
 use bytes::Bytes;
 use futures::FutureExt;
+use telemetry::traces::{ActiveSpan, Kind};
 use tls::Standing;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
@@ -19,10 +20,11 @@ use tracing::{Instrument, debug, error, info_span};
 
 use super::outbox::Outbox;
 use super::route::FrameHandler;
-use super::wire::{Arrived, Frame, Garbled, Incoming, open_call};
+use super::wire::{Arrived, Caller, Frame, Garbled, Incoming, open_call};
 use super::{Call, FrameMetrics, MAX_CALLS};
+use crate::ApiError;
 use crate::connection::{Connection as Stream, Reader, Writer};
-use crate::{ApiError, RequestId};
+use crate::current::Current;
 
 /// A connection on which nothing came for so long is closed: its peer may be gone without a word.
 const IDLE: Duration = Duration::from_secs(75);
@@ -46,6 +48,8 @@ struct Connection<'a> {
     handler: Arc<dyn FrameHandler>,
     standing: Standing,
     incoming: Incoming,
+    /// Whether the peer says the place in a trace.
+    traces: bool,
     outbox: Arc<Outbox>,
     /// Calls that were not answered at once.
     waiting: TaskTracker,
@@ -53,7 +57,7 @@ struct Connection<'a> {
 }
 
 /// Answers calls until the peer goes away, is silent for too long, would not be let in any more, or the node stops.
-pub(super) async fn serve(serving: &Serving, handler: Arc<dyn FrameHandler>, stream: Stream, first: Bytes) {
+pub(super) async fn serve(serving: &Serving, handler: Arc<dyn FrameHandler>, stream: Stream, first: Bytes, traces: bool) {
     let standing = stream.standing();
     let (mut reader, mut writer) = stream.split();
     serving.metrics.connections.inc();
@@ -62,6 +66,7 @@ pub(super) async fn serve(serving: &Serving, handler: Arc<dyn FrameHandler>, str
         handler,
         standing,
         incoming: Incoming::new(first, serving.max_frame_bytes),
+        traces,
         outbox: Arc::default(),
         waiting: TaskTracker::new(),
         last_id: 0,
@@ -148,7 +153,7 @@ impl Connection<'_> {
                 return Ok(());
             }
         };
-        let (call, request, body) = open_call(arrived.kind, payload)?;
+        let (call, caller, body) = open_call(arrived.kind, payload, self.traces)?;
         let permit = match Arc::clone(&self.serving.handled).try_acquire_owned() {
             Ok(permit) if self.waiting.len() < MAX_CALLS => permit,
             _ => {
@@ -157,7 +162,7 @@ impl Connection<'_> {
                 return Ok(());
             }
         };
-        let mut answer = Box::pin(answering.clone().answer(call, request, body));
+        let mut answer = Box::pin(answering.clone().answer(call, caller, body));
         if let Some(frame) = (&mut answer).now_or_never() {
             self.outbox.push(frame);
             return Ok(());
@@ -203,35 +208,53 @@ struct Answering {
 }
 
 impl Answering {
-    /// The answer, whatever the handler does.
-    async fn answer(self, call: Call, request: Option<RequestId>, body: Bytes) -> Frame {
-        let handling = async {
-            let outcome = AssertUnwindSafe(self.handler.handle(call, body)).catch_unwind().await;
-            let body = match outcome {
-                Ok(Ok(body)) => body,
-                Ok(Err(error)) => {
-                    self.count(Err(error.code));
-                    return Frame::problem(self.id, &error.problem());
-                }
-                Err(_) => {
-                    error!(kind = call.kind, "the handler of a call panicked");
-                    let detail = "something broke on the peer's side; its log has more";
-                    return self.refuse(ErrorCode::Internal, detail.to_owned());
-                }
-            };
-            let Some(frame) = Frame::answer(self.id, body) else {
-                let detail = "the answer is longer than a frame can be";
-                return self.refuse(ErrorCode::TooLarge, detail.to_owned());
-            };
-            self.count(Ok(()));
-            frame
-        };
-        match request {
-            Some(request) => {
-                let span = info_span!("frame", id = %request, kind = call.kind);
-                request.scope(handling).instrument(span).await
+    /// The answer, whatever the handler does; as the request of the caller, if there is one.
+    async fn answer(self, call: Call, caller: Caller, body: Bytes) -> Frame {
+        let Caller { request, trace } = caller;
+        let mut span = self.metrics.tracer.follow(trace, Kind::Server, "");
+        if let Some(span) = &mut span {
+            span.rename(format!("frame {}", self.handler.name(self.kind)));
+        }
+        let trace = span.as_ref().and_then(ActiveSpan::context).or(trace);
+        let (outcome, frame) = match request {
+            None => self.handle(call, body).await,
+            Some(id) => {
+                let named = info_span!("frame", %id, kind = call.kind);
+                let current = Current { id, asked: None, trace };
+                current.scope(self.handle(call, body)).instrument(named).await
             }
-            None => handling.await,
+        };
+        if let Some(mut span) = span {
+            let status = outcome.map_or_else(ErrorCode::status, |()| 200);
+            span.set("http.response.status_code", status);
+            if status >= 500 {
+                span.fail(status.to_string());
+            }
+            span.end();
+        }
+        frame
+    }
+
+    /// What came of the call, and its answer.
+    async fn handle(&self, call: Call, body: Bytes) -> (Result<(), ErrorCode>, Frame) {
+        let outcome = AssertUnwindSafe(self.handler.handle(call, body)).catch_unwind().await;
+        let refuse = |code, detail: &str| (Err(code), self.refuse(code, detail.to_owned()));
+        match outcome {
+            Ok(Ok(body)) => match Frame::answer(self.id, body) {
+                Some(frame) => {
+                    self.count(Ok(()));
+                    (Ok(()), frame)
+                }
+                None => refuse(ErrorCode::TooLarge, "the answer is longer than a frame can be"),
+            },
+            Ok(Err(error)) => {
+                self.count(Err(error.code));
+                (Err(error.code), Frame::problem(self.id, &error.problem()))
+            }
+            Err(_) => {
+                error!(kind = call.kind, "the handler of a call panicked");
+                refuse(ErrorCode::Internal, "something broke on the peer's side; its log has more")
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use api::{BootId, Epoch, Problem};
 use bytes::{Buf, Bytes, BytesMut};
+use telemetry::traces::TraceContext;
 
 use super::Call;
 use crate::RequestId;
@@ -15,8 +16,10 @@ const PREFIX: usize = 9;
 const COUNTED: usize = PREFIX - 4;
 /// Epoch, boot id and length of the request id.
 const CALL_FIELDS: usize = 8 + 16 + 1;
-/// Longest head: that of a call with the longest request id.
-const LONGEST_HEAD: usize = PREFIX + CALL_FIELDS + RequestId::MAX_BYTES;
+/// Length of the place in a trace, and the place.
+const TRACE_BYTES: usize = 1 + TraceContext::BYTES;
+/// Longest head: that of a call with the longest request id, and a place in a trace.
+const LONGEST_HEAD: usize = PREFIX + CALL_FIELDS + RequestId::MAX_BYTES + TRACE_BYTES;
 /// Room made for each read.
 const READ_BYTES: usize = 64 << 10;
 
@@ -25,6 +28,14 @@ pub(super) mod status {
     pub(in crate::frames) const DONE: u8 = 0;
     pub(in crate::frames) const PROBLEM: u8 = 1;
     pub(in crate::frames) const GOODBYE: u8 = 2;
+}
+
+/// For which request a call is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Caller {
+    pub(super) request: Option<RequestId>,
+    /// Its place in its trace.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// A frame on its way out.
@@ -41,15 +52,24 @@ pub(super) struct Frame {
 
 impl Frame {
     /// A call; none when it is longer than the length can say.
-    pub(super) fn call(id: u32, call: Call, request: Option<&RequestId>, body: Bytes, until: Instant) -> Option<Self> {
-        let request = request.map_or(&[][..], |request| request.header().as_bytes());
+    /// `traces`: both sides know the place in a trace.
+    pub(super) fn call(id: u32, call: Call, caller: &Caller, traces: bool, body: Bytes, until: Instant) -> Option<Self> {
+        let request = caller.request.as_ref().map_or(&[][..], |request| request.header().as_bytes());
         let mut fields = [0; LONGEST_HEAD - PREFIX];
         fields[..8].copy_from_slice(&call.epoch.0.to_le_bytes());
         fields[8..24].copy_from_slice(&call.boot_id.to_bytes());
         // At most 128, by the bound of a request id.
         fields[24] = request.len() as u8;
         fields[CALL_FIELDS..][..request.len()].copy_from_slice(request);
-        let mut frame = Self::new(id, call.kind, &fields[..CALL_FIELDS + request.len()], body)?;
+        let mut length = CALL_FIELDS + request.len();
+        if traces {
+            if let Some(trace) = caller.trace {
+                fields[length] = TraceContext::BYTES as u8;
+                fields[length + 1..][..TraceContext::BYTES].copy_from_slice(&trace.to_bytes());
+            }
+            length += 1 + usize::from(fields[length]);
+        }
+        let mut frame = Self::new(id, call.kind, &fields[..length], body)?;
         frame.until = Some(until);
         Some(frame)
     }
@@ -157,7 +177,7 @@ impl Incoming {
     pub(super) fn new(first: Bytes, largest: usize) -> Self {
         Self {
             buffer: BytesMut::from(first),
-            largest: largest.saturating_add(CALL_FIELDS + RequestId::MAX_BYTES),
+            largest: largest.saturating_add(LONGEST_HEAD - PREFIX),
             passing_over: 0,
         }
     }
@@ -194,8 +214,8 @@ impl Incoming {
     }
 }
 
-/// Takes the payload of a call apart.
-pub(super) fn open_call(kind: u8, mut payload: Bytes) -> Result<(Call, Option<RequestId>, Bytes), Garbled> {
+/// Takes the payload of a call apart; see [`Frame::call`].
+pub(super) fn open_call(kind: u8, mut payload: Bytes, traces: bool) -> Result<(Call, Caller, Bytes), Garbled> {
     if payload.len() < CALL_FIELDS {
         return Err(Garbled("a call shorter than its head"));
     }
@@ -208,6 +228,20 @@ pub(super) fn open_call(kind: u8, mut payload: Bytes) -> Result<(Call, Option<Re
     }
     let request = (request_length > 0).then(|| RequestId::from_bytes(&payload[..request_length]));
     payload.advance(request_length);
+    let mut trace = None;
+    if traces {
+        let length = usize::from(
+            payload
+                .try_get_u8()
+                .map_err(|_| Garbled("a call without the length of its trace"))?,
+        );
+        if payload.len() < length {
+            return Err(Garbled("a call whose place in a trace is cut off"));
+        }
+        // One of another length is of a version to come.
+        trace = TraceContext::from_bytes(&payload[..length]);
+        payload.advance(length);
+    }
     let boot_id = BootId::from_bytes(boot);
-    Ok((Call { kind, epoch, boot_id }, request, payload))
+    Ok((Call { kind, epoch, boot_id }, Caller { request, trace }, payload))
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 use reqwest::Method;
 use telemetry::Metrics;
+use telemetry::traces::{ActiveSpan, Kind, TraceContext, Tracer};
 use tls::Tls;
 
 use super::breaker::Breaker;
@@ -43,6 +44,7 @@ impl Default for PeerPolicy {
 #[derive(Debug, Clone)]
 pub struct PeerClient {
     pub(crate) inner: Arc<Inner>,
+    tracer: Tracer,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,36 @@ impl PeerClient {
             ),
             clocks: Clocks::new(&metrics),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+            tracer: Tracer::default(),
+        }
+    }
+
+    /// Records calls for requests that are traced; clones made from now on do so too.
+    #[must_use]
+    pub fn traced(mut self, tracer: &Tracer) -> Self {
+        self.tracer = tracer.clone();
+        self
+    }
+
+    /// What records its calls.
+    #[must_use]
+    pub const fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// The span of a call, when it is made for a request that is recorded.
+    pub(crate) fn span(&self, parent: Option<TraceContext>, name: &'static str, peer: &str) -> Option<ActiveSpan> {
+        let mut span = self.tracer.follow(parent, Kind::Client, name)?;
+        match peer.rsplit_once(':') {
+            Some((host, port)) => {
+                span.set("server.address", host.to_owned());
+                span.set("server.port", port.parse::<u16>().unwrap_or_default());
+            }
+            None => span.set("server.address", peer.to_owned()),
+        }
+        Some(span)
     }
 
     /// A call of `path` (with its leading `/`) on `peer` (`host:port`).

@@ -53,6 +53,16 @@ impl PeerError {
         }
     }
 
+    /// What happened, in a word.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Answered { .. } => "answered",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+
     /// Whether the peer is to blame: what the breaker counts.
     pub(super) const fn is_peer_failure(&self) -> bool {
         matches!(

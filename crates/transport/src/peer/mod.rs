@@ -9,6 +9,7 @@ mod http;
 mod request;
 mod response;
 mod retry;
+mod spans;
 
 pub use breaker::BreakerPolicy;
 pub use client::{PeerClient, PeerPolicy};
@@ -19,3 +20,4 @@ pub use reqwest::header::HeaderValue;
 pub use reqwest::{Body, Method};
 pub use response::PeerResponse;
 pub use retry::Retry;
+pub use spans::SpanExporter;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, StatusCode};
 use serde::Serialize;
+use telemetry::traces::{ActiveSpan, TraceContext};
 
 use super::{PeerClient, PeerError, PeerResponse, Retry};
-use crate::RequestId;
+use crate::current::Current;
 
 /// A call being put together.
 #[derive(Debug)]
@@ -105,7 +106,7 @@ impl PeerRequest {
         let until = Instant::now() + self.deadline;
         let mut attempt = 0;
         loop {
-            let error = match self.attempt(until).await {
+            let error = match self.attempt(until, attempt).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -118,7 +119,8 @@ impl PeerRequest {
         }
     }
 
-    async fn attempt(&mut self, until: Instant) -> Result<PeerResponse, PeerError> {
+    /// Once; `earlier` attempts were made before.
+    async fn attempt(&mut self, until: Instant, earlier: u32) -> Result<PeerResponse, PeerError> {
         let inner = &self.client.inner;
         if self.guarded {
             inner.admit(&self.peer)?;
@@ -137,8 +139,13 @@ impl PeerRequest {
             .headers(self.headers.clone())
             .header(headers::CLUSTER_TOKEN, &inner.token)
             .body(body);
-        if let Some(id) = RequestId::current() {
-            request = request.header(headers::REQUEST_ID, id.header().clone());
+        let (id, parent) = Current::look(|current| (Some(current.id.clone()), current.trace)).unwrap_or_default();
+        if let Some(id) = id {
+            request = request.header(headers::REQUEST_ID, id.into_header());
+        }
+        let span = self.span(parent, earlier);
+        if let Some(trace) = span.as_ref().and_then(ActiveSpan::context).or(parent) {
+            request = request.header(headers::TRACEPARENT, &trace.to_text()[..]);
         }
         let begun = Instant::now();
         let left = until.saturating_duration_since(begun);
@@ -156,8 +163,43 @@ impl PeerRequest {
         if self.guarded {
             inner.record(&self.peer, &outcome);
         }
+        if let Some(span) = span {
+            tell(span, &outcome);
+        }
         outcome
     }
+
+    /// The span of an attempt, when it is made for a request that is recorded. It tells what is asked for, without ids and names.
+    fn span(&self, parent: Option<TraceContext>, earlier: u32) -> Option<ActiveSpan> {
+        let mut span = self.client.span(parent, "", &self.peer)?;
+        span.rename(format!("{} {}", self.method, area(&self.path)).trim_end().to_owned());
+        span.set("http.request.method", self.method.to_string());
+        if earlier > 0 {
+            span.set("http.request.resend_count", earlier);
+        }
+        Some(span)
+    }
+}
+
+fn tell(mut span: ActiveSpan, outcome: &Result<PeerResponse, PeerError>) {
+    match outcome {
+        Ok(response) => span.set("http.response.status_code", response.status().as_u16()),
+        Err(PeerError::Answered { problem, .. }) => {
+            span.set("http.response.status_code", problem.status);
+            span.fail(problem.status.to_string());
+        }
+        Err(error) => span.fail(error.name()),
+    }
+    span.end();
+}
+
+/// What part of a peer is asked: `/internal/v1/jobs` of `/internal/v1/jobs/…`. What comes after it may be a name of somebody's.
+fn area(path: &str) -> &str {
+    if !path.starts_with("/internal/v1/") {
+        return "";
+    }
+    let end = path.match_indices(['/', '?']).nth(3).map_or(path.len(), |(at, _)| at);
+    &path[..end]
 }
 
 /// A refused or impossible connection was certainly not executed, one too whose handshake the peer refused; anything later may have
@@ -192,5 +234,18 @@ async fn understand(peer: &str, response: reqwest::Response) -> Result<PeerRespo
             peer: peer.to_owned(),
             detail: format!("status {status} without a problem body"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_of_a_peer_has_no_names_in_it() {
+        assert_eq!(area("/internal/v1/jobs/5/stages/1"), "/internal/v1/jobs");
+        assert_eq!(area("/internal/v1/blobs?prefix=secret"), "/internal/v1/blobs");
+        assert_eq!(area("/internal/v1/ping"), "/internal/v1/ping");
+        assert_eq!(area("/cache/secret"), "");
     }
 }

@@ -14,6 +14,7 @@ use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use axum::routing::future::RouteFuture;
+use telemetry::traces::ActiveSpan;
 use tokio::time::Sleep;
 use tower::Service;
 use tracing::{debug, error};
@@ -21,6 +22,7 @@ use tracing::{debug, error};
 use super::Layers;
 use super::gate::Escort;
 use super::metrics::RouteFigures;
+use super::traced;
 use crate::current::{Asked, Current};
 use crate::upload::leave_unread;
 use crate::{ApiError, RequestId};
@@ -56,9 +58,12 @@ impl Service<Request> for Layered {
         let id = RequestId::accept(request.headers().get(REQUEST_ID));
         let method = request.method().clone();
         let path = request.extensions().get::<MatchedPath>().cloned();
+        let asked = Asked::new(method, path);
+        let (trace, span) = traced::begin(&self.layers, &request, &id, &asked);
         let current = Current {
             id,
-            asked: Some(Asked::new(method, path)),
+            asked: Some(asked),
+            trace,
         };
         let timeout = self.layers.timeout(&request);
         self.layers.begin();
@@ -70,6 +75,7 @@ impl Service<Request> for Layered {
             timeout,
             deadline: None,
             escort: None,
+            span,
             stage: Stage::Over,
         };
         // As the request, so that what a gate logs carries its identity.
@@ -98,6 +104,8 @@ pub(super) struct Answering {
     /// Made when the handler first waits: many do not.
     deadline: Option<Pin<Box<Sleep>>>,
     escort: Option<Box<dyn Escort>>,
+    /// When it is recorded; dropped with a request that nobody waits for any more.
+    span: Option<ActiveSpan>,
     stage: Stage,
 }
 
@@ -155,7 +163,13 @@ impl Future for Answering {
             self.within(|_| escort.leave(&mut response));
         }
         self.within(|_| debug!(status = status.as_u16(), elapsed = ?took, "answered"));
-        if let Some(Current { id, asked: Some(asked) }) = self.current.take() {
+        if let Some(span) = self.span.take() {
+            traced::end(span, status);
+        }
+        if let Some(Current {
+            id, asked: Some(asked), ..
+        }) = self.current.take()
+        {
             self.figures.answered(&self.layers.metrics, &asked, status, took);
             response.headers_mut().insert(REQUEST_ID, id.into_header());
         }

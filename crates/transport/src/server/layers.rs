@@ -10,6 +10,7 @@ use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::routing::Route;
+use telemetry::traces::Tracer;
 use tower::layer::layer_fn;
 
 use super::answering::Layered;
@@ -34,6 +35,8 @@ pub struct Layers {
     token: Option<Box<str>>,
     gate: Option<Arc<dyn Gate>>,
     unhurried: fn(&Method, &str) -> bool,
+    pub(super) tracer: Tracer,
+    pub(super) precious: fn(&Method, &str) -> bool,
 }
 
 impl Layers {
@@ -50,6 +53,8 @@ impl Layers {
             token: None,
             gate: None,
             unhurried: |_, _| false,
+            tracer: Tracer::default(),
+            precious: |_, _| false,
         }
     }
 
@@ -59,6 +64,19 @@ impl Layers {
     pub fn unhurried(mut self, which: fn(&Method, &str) -> bool) -> Self {
         self.unhurried = which;
         self
+    }
+
+    /// Records what is traced. Requests that are `precious`, by method and path, are exempt from the share that is.
+    #[must_use]
+    pub fn traced(mut self, tracer: &Tracer, precious: fn(&Method, &str) -> bool) -> Self {
+        self.tracer = tracer.clone();
+        self.precious = precious;
+        self
+    }
+
+    /// Whether only nodes of the cluster ask here.
+    pub(super) const fn is_private(&self) -> bool {
+        self.token.is_some()
     }
 
     /// Makes it a private listener: `/internal` wants the cluster token.
@@ -77,7 +95,7 @@ impl Layers {
 
     /// Puts the layers around a router. The order, outermost first, and why:
     ///
-    /// 1. *observe*: request id, log lines, metrics and catch-panic see everything, refusals included;
+    /// 1. *observe*: request id, trace, log lines, metrics and catch-panic see everything, refusals included;
     /// 2. *shed*: over the bound of requests in flight, answer 503 at once rather than queue;
     /// 3. *deadline*: no request outlives it, however slow the client or the handler;
     /// 4. *body limit*: before anything reads the body;

@@ -12,6 +12,7 @@ mod metrics;
 mod operations;
 mod routes;
 mod serve;
+mod traced;
 
 pub use bind::{BindError, bind};
 pub use connections::ConnectionBounds;

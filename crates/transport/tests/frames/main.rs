@@ -4,3 +4,4 @@ mod calls;
 mod ends;
 mod failures;
 mod support;
+mod traces;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use transport::frames::{Call, FrameClient, FrameHandler, FrameMetrics, PATH, frames_route};
 use transport::peer::{BreakerPolicy, PeerClient, PeerError, PeerPolicy};
 use transport::server::{HttpMetrics, Layers, bind, serve};
-use transport::{ApiError, RequestId};
+use transport::{ApiError, RequestId, Traced};
 
 pub(crate) const TOKEN: &str = "secret";
 /// Far longer than anything here takes.
@@ -33,6 +33,8 @@ pub(crate) const REFUSED: u8 = 3;
 pub(crate) const PANIC: u8 = 4;
 /// Gives back what came in the head.
 pub(crate) const HEAD: u8 = 5;
+/// Gives back the place in a trace.
+pub(crate) const TRACE: u8 = 6;
 
 pub(crate) fn call(kind: u8) -> Call {
     Call {
@@ -121,6 +123,10 @@ impl FrameHandler for Handler {
             HEAD => {
                 let request = RequestId::current().map_or_else(|| "none".to_owned(), |id| id.to_string());
                 Ok(format!("{} {} {request}", call.epoch, call.boot_id).into())
+            }
+            TRACE => {
+                let trace = Traced::current().map_or_else(|| "none".to_owned(), |traced| traced.context().to_string());
+                Ok(trace.into())
             }
             _ => panic!("on purpose"),
         }

@@ -39,6 +39,7 @@ mod who;
 pub(crate) use datasets::is_unhurried;
 pub(crate) use entrance::Entrance;
 pub(crate) use gate::Front;
+pub(crate) use jobs::is_submission;
 pub(crate) use router::{private, public};
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use axum::routing::any;
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use telemetry::Registry;
+use telemetry::traces::Tracer;
 use transport::ApiError;
 use transport::server::{ConnectionBounds, Gate, HttpMetrics, Layers, Listener, Readiness, Routes, operations, serve_within};
 
@@ -25,6 +26,7 @@ pub(super) struct Doors {
     private: Routes,
     gate: Arc<dyn Gate>,
     private_gate: Arc<dyn Gate>,
+    tracer: Tracer,
     metrics: HttpMetrics,
     registry: Registry,
     readiness: Readiness,
@@ -40,8 +42,8 @@ impl Doors {
         settings: &Settings,
         (public, private): (Listener, Listener),
         (gate, private_gate): (Arc<dyn Gate>, Arc<dyn Gate>),
-        registry: &Registry,
-        readiness: &Readiness,
+        tracer: &Tracer,
+        (registry, readiness): (&Registry, &Readiness),
         tasks: &Tasks,
     ) -> Self {
         let metrics = HttpMetrics::new(registry);
@@ -51,6 +53,7 @@ impl Doors {
             private: Routes::new(Router::new()),
             gate,
             private_gate,
+            tracer: tracer.clone(),
             metrics,
             registry: registry.clone(),
             readiness: readiness.clone(),
@@ -79,6 +82,7 @@ impl Doors {
     /// From now on the public listener answers these.
     pub(super) fn set_public(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), self.request_timeout, MAX_BODY_BYTES, self.max_in_flight);
+        let layers = layers.traced(&self.tracer, crate::http::is_submission);
         let layers = layers.unhurried(crate::http::is_unhurried).gated(Arc::clone(&self.gate));
         self.public.replace(layers.around(router));
     }
@@ -86,7 +90,7 @@ impl Doors {
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.
     pub(super) fn set_private(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, self.max_in_flight);
-        let layers = layers.gated(Arc::clone(&self.private_gate));
+        let layers = layers.gated(Arc::clone(&self.private_gate)).traced(&self.tracer, |_, _| false);
         self.private.replace(layers.private(self.token.expose()).around(router));
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::task::AbortOnDropHandle;
+use transport::Traced;
 
 /// Evaluating an expression recurses into it; memory is only taken where the stack really gets that deep.
 const STACK_BYTES: usize = 64 << 20;
@@ -25,8 +26,9 @@ impl Compute {
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs to the end, unless the returned future is dropped.
+    /// Runs to the end, for the same traced request, unless the returned future is dropped.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+        let work = Traced::scope_of(Traced::current(), work);
         let handle: JoinHandle<T> = match &self.0 {
             Some(runtime) => runtime.spawn(work),
             // Only while this is being dropped, when nobody can call it.

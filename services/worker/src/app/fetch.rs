@@ -11,6 +11,7 @@ use query::{ByteStream, ShuffleDir, ShufflePart, ShuffleSource};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use transport::Traced;
 use transport::peer::{PeerClient, PeerError};
 
 /// Time for a file to be opened, retries included: beyond it, it is taken for lost.
@@ -63,7 +64,7 @@ impl ShuffleSource for Shuffle {
         let (opened, answer) = tokio::sync::oneshot::channel();
         let (sender, receiver) = mpsc::channel(AHEAD);
         let fetched = self.fetched.clone();
-        self.network.spawn(async move {
+        let fetching = async move {
             let mut body = match call.send().await {
                 Ok(response) => response.stream().boxed(),
                 Err(error) => return drop(opened.send(Err(error))),
@@ -86,7 +87,8 @@ impl ShuffleSource for Shuffle {
                     return;
                 }
             }
-        });
+        };
+        self.network.spawn(Traced::scope_of(Traced::current(), fetching));
         answer
             .await
             .map_err(io::Error::other)?

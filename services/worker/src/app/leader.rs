@@ -9,6 +9,7 @@ use api::task::{Outcome, PollRequest, PollResponse, Report, ReportResponse, Task
 use api::{ErrorCode, JobId};
 use bytes::Bytes;
 use cluster::View;
+use telemetry::traces::Tracer;
 use transport::peer::{PeerClient, PeerError};
 
 /// How long the leader may hold a poll back.
@@ -62,6 +63,11 @@ impl LeaderClient {
             me: Arc::new(me),
             slots,
         }
+    }
+
+    /// What records its calls, and the work that it brings.
+    pub(crate) const fn tracer(&self) -> &Tracer {
+        self.peers.tracer()
     }
 
     /// Asks for work.

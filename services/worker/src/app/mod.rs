@@ -9,6 +9,7 @@ mod leader;
 mod plans;
 mod results;
 mod running;
+mod trace;
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use cluster::View;
 use futures::{Stream, StreamExt};
 use query::{Engine, ShuffleDir, ShufflePart, ShuffleSource};
 use tokio::sync::RwLock;
+use transport::Traced;
 use transport::peer::PeerClient;
 
 pub(crate) use compute::Compute;
@@ -129,12 +131,12 @@ impl Worker {
                 continue;
             };
             let worker = Arc::clone(self);
+            let traced = trace::Work::begin(worker.leader.tracer(), orders.traces.get(&work.job()), &work);
             tokio::spawn(async move {
                 let started = std::time::Instant::now();
-                let outcome = worker
-                    .executor
-                    .execute(assignment, Arc::clone(&progress), cancel.clone())
-                    .await;
+                let execution = worker.executor.execute(assignment, Arc::clone(&progress), cancel.clone());
+                let outcome = Traced::scope_of(traced.request(), execution).await;
+                traced.end(&outcome, cancel.is_cancelled());
                 let wasted = match outcome {
                     Outcome::Failed(_) => progress.cost(),
                     Outcome::Planned(_) | Outcome::Done(_) => Cost::default(),
@@ -207,7 +209,7 @@ pub(crate) const fn job_of(work: &WorkId) -> JobId {
     }
 }
 
-const fn label(outcome: &Outcome) -> &'static str {
+pub(super) const fn label(outcome: &Outcome) -> &'static str {
     use api::task::TaskFailure;
     match outcome {
         Outcome::Planned(_) => "planned",

@@ -27,6 +27,7 @@ impl Jobs {
             namespace: namespace.to_owned(),
             spec,
             idempotency_key: None,
+            trace: None,
         };
         self.at_leader(|place| {
             let (jobs, submission) = (self.clone(), submission.clone());

@@ -26,6 +26,7 @@ mod records;
 mod result;
 mod saved;
 mod tasks;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use api::JobId;
 use api::job::{Job, JobSpec, JobState};
 use cluster::LeaderState;
-use jobs::{CancelError, JobRecord};
+use jobs::{CancelError, JobRecord, JobTrace};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use transport::peer::{Method, Retry};
 
 use super::leader::{Accepted, Seat};
-use super::{Error, Jobs, limits};
+use super::{Error, Jobs, limits, trace};
 
 /// Longest search for a leader that takes an order: an election takes less.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -33,6 +33,9 @@ pub struct Submission {
     /// The client's `Idempotency-Key`.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// Its place in the trace of the request that brings it, which says so itself.
+    #[serde(skip)]
+    pub trace: Option<JobTrace>,
 }
 
 /// Who decides now.
@@ -55,6 +58,7 @@ impl Jobs {
             namespace: namespace.to_owned(),
             spec,
             idempotency_key,
+            trace: None,
         };
         self.at_leader(|place| {
             let (jobs, submission) = (self.clone(), submission.clone());
@@ -110,6 +114,8 @@ impl Jobs {
     }
 
     async fn accept_at(&self, seat: Seat, submission: Submission) -> Result<Job, Error> {
+        let trace = trace::begin(self.inner.peers.tracer());
+        let submission = Submission { trace, ..submission };
         // A client that leaves must not leave a durable job behind that no scheduler was told of.
         let accepting = tokio::spawn(async move {
             match seat.accept(submission).await? {

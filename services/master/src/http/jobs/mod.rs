@@ -9,6 +9,7 @@ mod tasks;
 mod tests;
 
 use api::ErrorCode;
+use axum::http::Method;
 use serde::Deserialize;
 use transport::ApiError;
 use utoipa::IntoParams;
@@ -26,6 +27,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .merge(result::routes())
         .merge(events::routes())
         .merge(tasks::routes())
+}
+
+/// Whether a request submits a job.
+pub(crate) fn is_submission(method: &Method, path: &str) -> bool {
+    *method == Method::POST && path == "/jobs"
 }
 
 /// Which namespace.

@@ -64,10 +64,12 @@ impl Ledger {
             namespace,
             spec,
             idempotency_key,
+            trace,
         } = submission;
         let record = JobRecord {
             namespace: namespace.clone(),
             idempotency_key: idempotency_key.clone(),
+            trace,
             ..JobRecord::new(id, spec, clock::wall())
         };
         let (record_key, name) = (
@@ -303,6 +305,7 @@ mod tests {
             namespace: String::new(),
             spec,
             idempotency_key: None,
+            trace: None,
         }
     }
 

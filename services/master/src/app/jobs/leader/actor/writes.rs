@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::super::ledger::Written;
 use super::super::pages::{self, Page, What, Write, durable};
 use super::{Actor, Deposed};
-use crate::app::jobs::metrics;
+use crate::app::jobs::{metrics, trace};
 
 /// Ended jobs remembered, so that a reader of their old record cannot start them again.
 const REMEMBERED: usize = 16_384;
@@ -101,6 +101,7 @@ impl Actor {
             .saturating_sub(record.submitted_at_ms);
         info!(%job, state = metrics::state_name(record.state), took_ms = took, "a job ended");
         self.jobs.inner.metrics.job_ended(record.state, Duration::from_millis(took));
+        trace::ended(self.jobs.inner.peers.tracer(), &record);
         for answer in cancelled {
             answer.send(Ok(record.clone())).ok();
         }

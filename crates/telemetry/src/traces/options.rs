@@ -1,0 +1,168 @@
+//! What operators set, by the names that OpenTelemetry has for it.
+
+use percent_encoding::percent_decode_str;
+
+use super::Sampler;
+
+/// The settings of traces, as they were written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TraceOptions<'a> {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector; no traces without.
+    pub endpoint: &'a str,
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: where it takes traces, as it stands.
+    pub traces_endpoint: &'a str,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`: there is one.
+    pub protocol: &'a str,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`, percent-encoded. A secret.
+    pub headers: &'a str,
+    /// `OTEL_TRACES_SAMPLER`.
+    pub sampler: &'a str,
+    /// `OTEL_TRACES_SAMPLER_ARG`.
+    pub sampler_arg: &'a str,
+    /// `OTEL_SERVICE_NAME`: what the service is called in place of its own name.
+    pub service_name: &'a str,
+}
+
+/// Where spans are sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Where it takes traces.
+    pub url: String,
+    /// What it wants to be told with each request: keys, as a rule.
+    pub headers: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Destination").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl TraceOptions<'_> {
+    /// What is wrong with them, one sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = [self.sampler().err(), self.destination().err()]
+            .into_iter()
+            .flatten()
+            .collect();
+        if !["", "http/protobuf"].contains(&self.protocol) {
+            problems.push(format!(
+                "OTEL_EXPORTER_OTLP_PROTOCOL is {:?}; only http/protobuf is spoken here: unset it, and name the collector's port for HTTP (4318 as \
+                 a rule, not 4317)",
+                self.protocol
+            ));
+        }
+        problems
+    }
+
+    /// Which requests are recorded.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn sampler(&self) -> Result<Sampler, String> {
+        Sampler::of(self.sampler, self.sampler_arg)
+    }
+
+    /// Where spans are sent; none unless set.
+    ///
+    /// # Errors
+    /// What is wrong, without what was written where secrets are.
+    pub fn destination(&self) -> Result<Option<Destination>, String> {
+        let headers = headers(self.headers)?;
+        let (variable, url) = match (self.traces_endpoint, self.endpoint) {
+            ("", "") => return Ok(None),
+            ("", base) => (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("{}/v1/traces", base.trim_end_matches('/')),
+            ),
+            (verbatim, _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", verbatim.to_owned()),
+        };
+        let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let is_host = |host: &str| {
+            !host.is_empty() && !host.starts_with(['/', ':']) && host.chars().all(|letter| letter.is_ascii_graphic())
+        };
+        if !host.is_some_and(is_host) {
+            return Err(format!(
+                "{variable} must be an http:// or https:// address, as in http://collector:4318"
+            ));
+        }
+        Ok(Some(Destination { url, headers }))
+    }
+}
+
+fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let read = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8().ok()?);
+        let is_name = !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let is_value = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        (is_name && is_value).then(|| (name.to_ascii_lowercase(), value.into_owned()))
+    };
+    let wrong = || "OTEL_EXPORTER_OTLP_HEADERS is not of the form NAME=VALUE,NAME=VALUE, with percent-encoded values".to_owned();
+    pairs.map(|pair| read(pair).ok_or_else(wrong)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(endpoint: &str, traces_endpoint: &str) -> Option<String> {
+        let options = TraceOptions {
+            endpoint,
+            traces_endpoint,
+            ..TraceOptions::default()
+        };
+        assert_eq!(options.problems(), Vec::<String>::new());
+        options.destination().unwrap().map(|destination| destination.url)
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_specification() {
+        assert_eq!(url("", ""), None);
+        assert_eq!(url("http://c:4318", "").as_deref(), Some("http://c:4318/v1/traces"));
+        assert_eq!(url("https://c/otlp/", "").as_deref(), Some("https://c/otlp/v1/traces"));
+        assert_eq!(url("http://c:4318", "https://d/in").as_deref(), Some("https://d/in"));
+    }
+
+    #[test]
+    fn headers_are_decoded_and_never_shown() {
+        let read = headers("Authorization=Basic%20c2VjcmV0, x-scope=a=b,").unwrap();
+        let expected = [("authorization", "Basic c2VjcmV0"), ("x-scope", "a=b")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let destination = Destination {
+            url: "http://c".to_owned(),
+            headers: read,
+        };
+        assert!(!format!("{destination:?}").contains("c2VjcmV0"));
+        for wrong in ["secret", "=secret", "a b=secret", "a=secret%0a"] {
+            let error = headers(wrong).unwrap_err();
+            assert!(
+                error.contains("OTEL_EXPORTER_OTLP_HEADERS") && !error.contains("secret"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let options = TraceOptions {
+            endpoint: "collector:4317",
+            protocol: "grpc",
+            sampler: "sometimes",
+            ..TraceOptions::default()
+        };
+        let problems = options.problems().join("\n");
+        for name in [
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "OTEL_TRACES_SAMPLER",
+        ] {
+            assert!(problems.contains(name), "{problems}");
+        }
+    }
+}
