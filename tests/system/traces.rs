@@ -8,6 +8,8 @@ use serde_json::json;
 use system_tests::sample::Orders;
 use system_tests::{Builder, Collector, Sandbox, SeenSpan, eventually};
 
+use crate::up::{Up, banner, interrupt};
+
 /// Time for spans to arrive, and for small jobs, on a machine that does other things too.
 const SOON: Duration = Duration::from_secs(60);
 const SERVER: i32 = 2;
@@ -123,10 +125,12 @@ async fn a_job_is_a_part_of_the_request_that_submitted_it(stack: &Sandbox, colle
         let expected = done["progress"]["tasks"]["total"].as_u64().unwrap();
         let tasks = eventually("all tasks of the job", SOON, || async {
             let tasks = named(collector, &trace, "task").await;
-            let done = tasks
-                .iter()
-                .filter(|task| task.attributes["elasticore.task.outcome"] == "done");
-            if done.count() as u64 == expected {
+            let is_done = |task: &&SeenSpan| {
+                task.attributes
+                    .get("elasticore.task.outcome")
+                    .is_some_and(|outcome| outcome == "done")
+            };
+            if tasks.iter().filter(is_done).count() as u64 == expected {
                 Ok(tasks)
             } else {
                 Err(format!("{expected} are expected: {tasks:#?}"))
@@ -164,6 +168,30 @@ async fn named(collector: &Collector, trace: &str, name: &str) -> Vec<SeenSpan> 
         }
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_one_process_are_told_apart() {
+    let (collector, up) = (Collector::start().await, Up::new());
+    let mut process = up.start_with(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]);
+    banner(&mut process).await;
+    let (trace, caller) = (trace(), "00f067aa0ba902b7");
+    let write = up.api().request("PUT", "/cache/k");
+    let write = write.header("traceparent", &format!("00-{trace}-{caller}-01"));
+    write.body("v").send().await.expect(201);
+    // What has not left yet leaves when the process ends.
+    interrupt(process).await;
+    let master = part_of(&collector, &trace, caller, "PUT /cache/{key}", SERVER).await;
+    assert_eq!(
+        (master.service.as_str(), master.instance.as_str()),
+        ("elasticore-master", "master-1")
+    );
+    let call = part_of(&collector, &trace, &master.id, "frame", CLIENT).await;
+    let owner = part_of(&collector, &trace, &call.id, "frame batch", SERVER).await;
+    assert!(
+        owner.service == "elasticore-auxiliary" && owner.instance.starts_with("auxiliary-"),
+        "{owner:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,9 +50,14 @@ impl Up {
     }
 
     pub(super) fn start(&self, life: u32) -> Process {
+        self.start_with(life, &[])
+    }
+
+    /// With more variables.
+    pub(super) fn start_with(&self, life: u32, variables: &[(&str, &str)]) -> Process {
         Process::start(
             &format!("up, life {life}"),
-            &mut self.command(),
+            self.command().envs(variables.iter().copied()),
             &self.directory.path().join(format!("up-{life}.log")),
         )
     }
@@ -62,7 +67,7 @@ impl Up {
         self.port.address()
     }
 
-    fn api(&self) -> Api {
+    pub(super) fn api(&self) -> Api {
         Api::at(&self.address())
     }
 }
