@@ -76,12 +76,12 @@ class Changed(Bounds, Faulty):
         with Traffic(jobs=1).running() as traffic:
             self.assert_more(traffic)
             script = documented("deployment.md", "replace()")
-            do(script, 300)
+            do(script, 400)
             self.assert_more(traffic)
             self.assert_nothing_noticed(traffic)
             # Writes of /kv that are in the hands of an etcd that stops are the one thing that is to be sent again.
             functions = script[: script.index("for n in")]
-            do(functions + documented("deployment.md", "replace etcd-$n"), 120)
+            do(functions + documented("deployment.md", "replace etcd-$n"), 200)
             self.assert_more(traffic)
         print(f"upgraded within {time.monotonic() - begun:.0f} s", flush=True)
         for service, before in images.items():

@@ -91,6 +91,7 @@ class Killed(Faulty):
             self.assert_more(traffic)
             for service in etcd:
                 faults.kill(service)
+            silent = time.monotonic()
             try:
                 for method, path, body in (("PUT", "/kv/kept", b"new"), ("GET", "/kv/kept", None), ("POST", "/jobs", queries.submission(queries.JOIN))):
                     begun = time.monotonic()
@@ -102,7 +103,6 @@ class Killed(Faulty):
                         self.assertIn((status, problem["code"]), [(503, "unavailable"), (504, "timeout")], problem)
                         self.assertIn("control store", problem["detail"])
                 # Leases have ended by now, and all the same the last ring stays.
-                silent = time.monotonic()
                 until("etcd was away for longer than leases last", lambda: time.monotonic() - silent > 12)
                 self.assert_more(traffic, 200)
             finally:

@@ -151,7 +151,9 @@ impl Watching {
                     let (known, prefix) = (self.reached, &self.prefix);
                     error!(
                         prefix,
-                        known, "etcd has lost its data: its history ends before what was read from it"
+                        known,
+                        "etcd has lost its data: its history ends before what was read from it; going on with what is there. What was in \
+                         it is gone: restore it from a snapshot, and restart all nodes"
                     );
                     return Err(Error::Compacted {
                         requested: self.next,

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use api::JobId;
 use api::job::{Job, JobSpec, JobState};
+use api::{ErrorCode, JobId};
 use cluster::LeaderState;
 use jobs::{CancelError, JobRecord, JobTrace};
 use serde::{Deserialize, Serialize};
@@ -141,15 +141,23 @@ impl Jobs {
         F: Future<Output = Result<T, Error>>,
     {
         let until = Instant::now() + PATIENCE;
+        let mut unknown = None;
         loop {
             let outcome = match self.place() {
                 Some(place) => call(place).await,
                 None => Err(Error::Unavailable("no master leads at the moment; try again".to_owned())),
             };
-            match outcome {
-                Err(error) if error.is_transient() && Instant::now() + PAUSE < until => sleep(PAUSE).await,
+            let error = match outcome {
+                Err(error) if error.is_transient() => error,
                 decided => return decided,
+            };
+            if Instant::now() + PAUSE >= until {
+                return Err(given_up(error, unknown));
             }
+            if error.code() == ErrorCode::Timeout {
+                unknown.get_or_insert(error);
+            }
+            sleep(PAUSE).await;
         }
     }
 
@@ -161,6 +169,19 @@ impl Jobs {
             LeaderState::Following { leader: Some(leader) } => Some(Place::There(leader.address.clone())),
             LeaderState::Following { leader: None } | LeaderState::Leading(_) => None,
         }
+    }
+}
+
+/// What the client hears when no leader took an order in time: `last` is why it was not taken at last, `unknown` an attempt before that which may
+/// have been executed all the same.
+fn given_up(last: Error, unknown: Option<Error>) -> Error {
+    match (last, unknown) {
+        (_, Some(unknown)) => unknown,
+        // A word between masters: a client has no leader to ask.
+        (last, None) if last.code() == ErrorCode::NotLeader => Error::Unavailable(
+            "no master leads at the moment: the last one has given up, or lost the control store; try again".to_owned(),
+        ),
+        (last, None) => last,
     }
 }
 
@@ -176,5 +197,26 @@ fn cancelled(record: &JobRecord) -> Result<Job, Error> {
         _ => Err(Error::Unavailable(
             "the job is being taken over by another leader; try again".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::Problem;
+
+    use super::*;
+
+    #[test]
+    fn clients_never_hear_that_a_master_does_not_lead() {
+        let error = given_up(Error::NotLeader, None);
+        assert_eq!(error.code(), ErrorCode::Unavailable);
+        assert!(error.to_string().contains("control store"), "{error}");
+    }
+
+    #[test]
+    fn an_order_that_may_have_been_executed_once_stays_unknown() {
+        let timeout = || Error::Problem(Problem::new(ErrorCode::Timeout, "no answer in time"));
+        assert_eq!(given_up(Error::NotLeader, Some(timeout())).code(), ErrorCode::Timeout);
+        assert_eq!(given_up(timeout(), None).code(), ErrorCode::Timeout);
     }
 }
