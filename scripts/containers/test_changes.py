@@ -20,6 +20,12 @@ def workers() -> set[str]:
     return {node["id"] for node in nodes()["nodes"] if node["role"] == "worker"}
 
 
+def scaled_volumes() -> list[str]:
+    """Volumes of scaled workers: nobody removes them with the containers, for they have no names."""
+    ids = run("docker", "ps", "-q", "--filter", f"label=com.docker.compose.project={PROJECT}", "--filter", "label=com.docker.compose.service=worker").split()
+    return [mount["Name"] for container in json.loads(run("docker", "inspect", *ids)) for mount in container["Mounts"] if mount["Type"] == "volume"]
+
+
 class Changed(Bounds, Faulty):
     def test_workers_are_scaled(self):
         command = documented("deployment.md", "--scale worker=4")
@@ -35,6 +41,7 @@ class Changed(Bounds, Faulty):
                 busy.update(queries.workers_of(id))
                 return busy == workers()
             until("each of them has had tasks", all_had_tasks)
+            self.addCleanup(run, "docker", "volume", "rm", *scaled_volumes(), check=False)
             do(with_files(command.replace("worker=4", "worker=1"), files), 120)
             until("there are three workers", lambda: len(workers()) == 3)
             self.assert_more(traffic, 20)
