@@ -151,7 +151,9 @@ impl Watching {
                     let (known, prefix) = (self.reached, &self.prefix);
                     error!(
                         prefix,
-                        known, "etcd has lost its data: its history ends before what was read from it"
+                        known,
+                        "the control store has lost its data, or is another one: going on with what is there; restore it from a \
+                         backup of its own, and restart all nodes"
                     );
                     return Err(Error::Compacted {
                         requested: self.next,
