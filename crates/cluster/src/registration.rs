@@ -156,8 +156,9 @@ impl Registration {
                 }
                 Err(error) => {
                     // With what lies behind it: "cannot be used" alone helps nobody.
-                    let error: &(dyn std::error::Error + 'static) = &error;
-                    warn!(error, "the lease of this node cannot be kept alive now");
+                    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+                    let error = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+                    warn!(%error, "the lease of this node cannot be kept alive now");
                     RETRY.min(self.ttl / 3)
                 }
             };

@@ -127,7 +127,7 @@ async fn lives_that_follow_each_other_at_once_are_seen_one_by_one() {
     }
     let mut seen = Vec::new();
     while seen.len() < 6 {
-        seen.push(address(&*later.recv().await.expect("none is missed"), "a"));
+        seen.push(address(&later.recv().await.expect("none is missed"), "a"));
     }
     let [one, two, three] = ["h:1", "h:2", "h:3"].map(|life| Some(life.to_owned()));
     assert_eq!(seen, [one, None, two, None, three, None]);

@@ -95,6 +95,7 @@ async fn twin_of_a_task_on_a_stopped_worker_wins_and_the_late_report_is_refused(
             result: None,
             cost: Cost::default(),
         }),
+        wasted: Cost::default(),
     };
     let leader = stack.masters[stack.leader(Duration::from_secs(5)).await].private();
     let answer = leader

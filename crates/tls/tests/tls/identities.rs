@@ -89,7 +89,7 @@ fn each_thing_that_is_wrong_is_named() {
         "{missing}"
     );
     let nobodys = Files {
-        authorities: town.directory.path().to_owned(),
+        authorities: files.key.parent().expect("its directory").to_owned(),
         ..files.clone()
     };
     assert!(error(&nobodys).contains("not of its directory"), "{}", error(&nobodys));
@@ -121,7 +121,7 @@ fn what_is_wrong_with_files_of_the_command_line_is_named() {
         std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
             .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
     };
-    let absent = town.directory.path().join("absent.key");
+    let absent = files.key.with_file_name("absent.key");
     let told = refused(&files.certificate, &absent);
     assert!(
         told.contains("private key") && told.contains("absent.key cannot be read (put it there"),

@@ -92,7 +92,7 @@ pub fn lifetimes(text: &str) {
     if let Ok(ttl) = lifetime::ttl(text) {
         assert!(!ttl.is_zero() && ttl <= TEN_YEARS, "{text:?}: {ttl:?}");
     }
-    let now_ms = lifetime::now_ms();
+    let now_ms = cache::now_ms();
     for given in [
         lifetime::lifetime(Some(text), None, None),
         lifetime::lifetime(Some("1"), None, Some(text)),
