@@ -152,8 +152,8 @@ impl Watching {
                     error!(
                         prefix,
                         known,
-                        "the control store has lost its data, or is another one: going on with what is there; restore it from a \
-                         backup of its own, and restart all nodes"
+                        "etcd has lost its data: its history ends before what was read from it; going on with what is there. What was in \
+                         it is gone: restore it from a snapshot, and restart all nodes"
                     );
                     return Err(Error::Compacted {
                         requested: self.next,

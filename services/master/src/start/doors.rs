@@ -90,7 +90,9 @@ impl Doors {
     /// From now on the private listener answers these, those under `/internal` to nodes of the cluster alone.
     pub(super) fn set_private(&self, router: Router) {
         let layers = Layers::new(self.metrics.clone(), PRIVATE_TIMEOUT, MAX_BODY_BYTES, self.max_in_flight);
-        let layers = layers.gated(Arc::clone(&self.private_gate)).traced(&self.tracer, |_, _| false);
+        let layers = layers
+            .gated(Arc::clone(&self.private_gate))
+            .traced(&self.tracer, |_, _| false);
         self.private.replace(layers.private(self.token.expose()).around(router));
     }
 
