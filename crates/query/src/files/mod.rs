@@ -2,7 +2,8 @@
 //!
 //! A table goes through `uri` (what is meant) → `walk` or `objects` (which files that is) → `choose` (their format and
 //! compression) → `hive` (columns in directory names) → `schema` (columns in the files) → `provider` (what the engine scans).
-//! When a task runs, texts pass through `opened` (unpacked) and `guard` (bounded) on their way to the decoder.
+//! When a task runs, texts pass through `opened` (unpacked) and `guard` (bounded) on their way to the decoder, and pages of Parquet files
+//! through `unpacking` (bounded).
 
 mod choose;
 mod data_dirs;
@@ -13,6 +14,7 @@ mod kv;
 mod multiline;
 mod objects;
 mod opened;
+mod pages;
 mod provider;
 mod reading;
 mod records;
@@ -22,6 +24,7 @@ mod stores;
 mod table;
 mod text;
 mod types;
+mod unpacking;
 mod uri;
 mod walk;
 

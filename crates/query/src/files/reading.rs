@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use api::job::Compression;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::physical_plan::{CsvSource, FileScanConfig, JsonSource};
+use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{CsvSource, FileScanConfig, JsonSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
+use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use url::Url;
 
 use super::records::Framing;
+use super::unpacking::Unpacking;
 use crate::session::BATCH_ROWS;
 
 const NAMES: [(&str, Compression); 4] = [
@@ -107,8 +110,8 @@ pub(crate) fn plain(url: &ObjectStoreUrl) -> &str {
     url.split_once('+').map_or(url, |(_, plain)| plain)
 }
 
-/// The scan with its texts read through a guard, and unpacked; none when this is no scan of texts.
-pub(crate) fn guarded(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+/// The scan with its texts read through a guard, and unpacked, or its Parquet pages looked at first; none when this is no scan of either.
+pub(crate) fn guarded(node: &Arc<dyn ExecutionPlan>, ctx: &TaskContext) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let scan = node.downcast_ref::<DataSourceExec>();
     let Some(config) = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>()) else {
         return Ok(None);
@@ -117,7 +120,7 @@ pub(crate) fn guarded(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
     let framing = match source.downcast_ref::<CsvSource>() {
         Some(csv) => Framing::Csv(csv.delimiter()),
         None if source.is::<JsonSource>() => Framing::Json,
-        None => return Ok(None),
+        None => return bounded(config, ctx),
     };
     let carried = config.object_store_url.as_str().split_once('+');
     let reading = Reading {
@@ -128,6 +131,24 @@ pub(crate) fn guarded(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
     let mut config = config.clone();
     config.object_store_url = ObjectStoreUrl::parse(format!("{reading}+{}", plain(&config.object_store_url)))?;
     config.file_compression_type = FileCompressionType::UNCOMPRESSED;
+    Ok(Some(DataSourceExec::from_data_source(config)))
+}
+
+/// A scan of Parquet files whose pages are looked at before they are unpacked.
+fn bounded(config: &FileScanConfig, ctx: &TaskContext) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(source) = config.file_source.as_ref().downcast_ref::<ParquetSource>() else {
+        return Ok(None);
+    };
+    let runtime = ctx.runtime_env();
+    let readers = match source.parquet_file_reader_factory() {
+        Some(readers) => Arc::clone(readers),
+        None => Arc::new(DefaultParquetFileReaderFactory::new(
+            runtime.object_store(&config.object_store_url)?,
+        )),
+    };
+    let readers = Unpacking::new(readers, Arc::clone(&runtime.memory_pool));
+    let mut config = config.clone();
+    config.file_source = Arc::new(source.clone().with_parquet_file_reader_factory(Arc::new(readers)));
     Ok(Some(DataSourceExec::from_data_source(config)))
 }
 

@@ -1,6 +1,6 @@
 //! What is done to a decoded plan before it runs: choices that do not travel with plans.
 //!
-//! - scans of texts read them through a guard, and unpack them: see [`guarded`];
+//! - scans of texts read them through a guard, and unpack them, and scans of Parquet files look at pages first: see [`guarded`];
 //! - merges break ties by position and not by who was polled more often: the same rows in the same order each time;
 //! - joins, which may make any number of rows from one batch, let others run now and then, and so can be cancelled.
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
@@ -19,9 +20,13 @@ use super::interruptible::Interruptible;
 use crate::files::guarded;
 
 /// Prepares a plan whose running `cancel` ends.
-pub(super) fn prepare(plan: Arc<dyn ExecutionPlan>, cancel: &CancellationToken) -> Result<Arc<dyn ExecutionPlan>> {
+pub(super) fn prepare(
+    plan: Arc<dyn ExecutionPlan>,
+    ctx: &TaskContext,
+    cancel: &CancellationToken,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let prepared = plan.transform_up(|node| {
-        if let Some(scan) = guarded(&node)? {
+        if let Some(scan) = guarded(&node, ctx)? {
             return Ok(Transformed::yes(scan));
         }
         if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>() {

@@ -95,7 +95,7 @@ async fn execute(task: RunTask, sources: &Sources, runtime: &RuntimeEnv) -> Resu
         }
     };
     let partition = task.task.partition as usize;
-    let (input, hash) = write_specification(prepare(plan, &task.cancel)?);
+    let (input, hash) = write_specification(prepare(plan, &ctx, &task.cancel)?);
     if partition >= input.output_partitioning().partition_count() {
         return Err(Failure::Retryable(format!("the stage has no partition {partition}")));
     }

@@ -204,3 +204,89 @@ async fn a_file_that_asks_for_gigabytes_to_be_unpacked_is_refused() {
     assert_eq!(code(&failed), Some(ErrorCode::TooLarge), "{failed:?}");
     assert!(failed.to_string().contains("smaller window"), "{failed}");
 }
+
+/// A number as a head of a page has it.
+fn zigzag(number: usize) -> Vec<u8> {
+    let mut rest = number << 1;
+    let mut bytes = Vec::new();
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+/// A Parquet file of one column, `a`, with one page of so many MiB of zeros.
+async fn parquet_page(mib: usize) -> Vec<u8> {
+    use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch};
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    // A page of something that cannot be packed, which makes room for one of something that can.
+    let mut random = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 56) as u8
+    })
+    .take(MIB)
+    .collect();
+    let column: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&noise]));
+    let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false)
+        .build();
+    let mut file = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let reader = SerializedFileReader::new(Bytes::from(file.clone())).unwrap();
+    let (start, length) = reader.metadata().row_group(0).column(0).byte_range();
+
+    let zeros = std::iter::repeat_n(Bytes::from(vec![0; MIB]), mib);
+    let body = packed(zeros, FileCompressionType::ZSTD).await;
+    let head = |unpacked: usize, packed: usize| {
+        let mut head = vec![0x15, 0, 0x15];
+        head.extend(zigzag(unpacked));
+        head.push(0x15);
+        head.extend(zigzag(packed));
+        // One value, PLAIN, levels as runs.
+        head.extend([0x2c, 0x15, 2, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0]);
+        head
+    };
+    let mut pages = [head(mib * MIB, body.len()), body].concat();
+    // What is left of the column is a page that nobody comes to.
+    let rest = (length as usize).checked_sub(pages.len()).expect("there is room");
+    let packed = (0..rest).rev().find(|packed| head(1, *packed).len() + packed == rest);
+    pages.extend(head(1, packed.expect("there is room")));
+    file[start as usize..start as usize + pages.len()].copy_from_slice(&pages);
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_half_a_gib_fails_the_job_before_it_is_unpacked() {
+    let mut cluster = Cluster::with_memory(64 * MIB);
+    let path = cluster.dir.path().join("data/page.parquet");
+    std::fs::write(&path, parquet_page(512).await).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 2 * MIB as u64);
+    let before = peak();
+    let sql = "SELECT count(a), max(a) FROM t";
+    let failed = failure(&mut cluster, &path, sql).await;
+    assert_eq!(code(&failed), Some(ErrorCode::TooLarge), "{failed:?}");
+    let said = failed.to_string();
+    assert!(said.contains("unpacks to 512 MiB") && said.contains("page.parquet"), "{said}");
+
+    // Less than what a page may have, and more than the worker.
+    std::fs::write(&path, parquet_page(200).await).unwrap();
+    let failed = failure(&mut cluster, &path, sql).await;
+    assert!(
+        matches!(&failed, Failure::OutOfMemory(text) if text.contains("pages of a Parquet file")),
+        "{failed:?}"
+    );
+    assert!(peak() < before + 100, "{before} MiB became {}", peak());
+    assert_eq!(cluster.engine.memory_used(), 0);
+}
