@@ -27,14 +27,23 @@ fn trace() -> String {
     format!("{:032x}", fastrand::u128(1..))
 }
 
-/// The span of this name and kind that is a part of another, once it has come.
-async fn part_of(collector: &Collector, trace: &str, parent: &str, name: &str, kind: i32) -> SeenSpan {
-    eventually(&format!("{name} in {parent}"), SOON, || async {
+/// Spans of these names and kinds, each a part of the next and the last one of `caller`, once they have come. There may be others beside
+/// them: a frame that was refused because the ring was changing is sent again.
+async fn way<const N: usize>(collector: &Collector, trace: &str, caller: &str, steps: [(&str, i32); N]) -> [SeenSpan; N] {
+    eventually(&format!("{steps:?} of {caller}"), SOON, || async {
         let spans = collector.spans_of(trace);
-        let found = spans
-            .iter()
-            .find(|span| span.parent == parent && span.name == name && span.kind == kind);
-        found.cloned().ok_or_else(|| format!("{spans:#?}"))
+        let walk = |first: &SeenSpan| {
+            let mut found: Vec<SeenSpan> = Vec::new();
+            let mut next = Some(first.clone());
+            for (name, kind) in steps {
+                let span = next.take().filter(|span| span.name == name && span.kind == kind)?;
+                next = spans.iter().find(|other| other.id == span.parent).cloned();
+                found.push(span);
+            }
+            found.last().is_some_and(|last| last.parent == caller).then_some(found)
+        };
+        let found = spans.iter().find_map(walk).and_then(|found| found.try_into().ok());
+        found.ok_or_else(|| format!("{spans:#?}"))
     })
     .await
 }
@@ -63,18 +72,24 @@ async fn a_write_passes_a_master_and_both_its_owners(stack: &Sandbox, collector:
     let write = stack.api().request("PUT", "/cache/hidden-key?ttl=60");
     let write = write.header("traceparent", &format!("00-{trace}-{caller}-01"));
     write.body("hidden-value").send().await.expect(201);
-    let master = part_of(collector, &trace, caller, "PUT /cache/{key}", SERVER).await;
+    let steps = [
+        ("frame replica", SERVER),
+        ("frame", CLIENT),
+        ("frame batch", SERVER),
+        ("frame", CLIENT),
+        ("PUT /cache/{key}", SERVER),
+    ];
+    let [replica, copy, primary, call, master] = way(collector, &trace, caller, steps).await;
     assert_eq!(master.service, "elasticore-master");
     assert!(["master-1", "master-2"].contains(&&*master.instance), "{master:?}");
     assert_eq!(master.attributes["http.route"], "/cache/{key}");
     assert_eq!(master.attributes["http.response.status_code"], "201");
     assert_eq!(master.error, None);
-    let call = part_of(collector, &trace, &master.id, "frame", CLIENT).await;
     assert_eq!(call.instance, master.instance);
-    let primary = part_of(collector, &trace, &call.id, "frame batch", SERVER).await;
-    assert_eq!(primary.service, "elasticore-auxiliary");
-    let copy = part_of(collector, &trace, &primary.id, "frame", CLIENT).await;
-    let replica = part_of(collector, &trace, &copy.id, "frame replica", SERVER).await;
+    assert_eq!(
+        (&copy.instance, primary.service.as_str()),
+        (&primary.instance, "elasticore-auxiliary")
+    );
     let owners = BTreeSet::from([primary.instance, replica.instance]);
     assert_eq!(owners, ["auxiliary-1", "auxiliary-2"].map(str::to_owned).into());
 }
@@ -86,9 +101,8 @@ async fn what_the_caller_does_not_record_is_not_recorded(stack: &Sandbox, collec
         let read = read.header("traceparent", &format!("00-{trace}-{caller}-{flags}"));
         read.send().await.expect(200);
     }
-    let master = part_of(collector, &loud, caller, "GET /cache/{key}", SERVER).await;
-    let call = part_of(collector, &loud, &master.id, "frame", CLIENT).await;
-    part_of(collector, &loud, &call.id, "frame batch", SERVER).await;
+    let read = [("frame batch", SERVER), ("frame", CLIENT), ("GET /cache/{key}", SERVER)];
+    way(collector, &loud, caller, read).await;
     assert!(collector.spans_of(&quiet).is_empty());
 }
 
@@ -103,7 +117,7 @@ async fn a_job_is_a_part_of_the_request_that_submitted_it(stack: &Sandbox, colle
         let done = stack.api().finished(&id, SOON).await;
         assert_eq!(done["state"], "succeeded", "{done}");
 
-        let door = part_of(collector, &trace, "", "POST /jobs", SERVER).await;
+        let [door] = way(collector, &trace, "", [("POST /jobs", SERVER)]).await;
         assert_eq!(door.instance, master.name());
         let job = named(collector, &trace, "job").await.remove(0);
         assert_eq!(job.attributes["elasticore.job.id"], id);
@@ -181,17 +195,11 @@ async fn nodes_of_one_process_are_told_apart() {
     write.body("v").send().await.expect(201);
     // What has not left yet leaves when the process ends.
     interrupt(process).await;
-    let master = part_of(&collector, &trace, caller, "PUT /cache/{key}", SERVER).await;
-    assert_eq!(
-        (master.service.as_str(), master.instance.as_str()),
-        ("elasticore-master", "master-1")
-    );
-    let call = part_of(&collector, &trace, &master.id, "frame", CLIENT).await;
-    let owner = part_of(&collector, &trace, &call.id, "frame batch", SERVER).await;
-    assert!(
-        owner.service == "elasticore-auxiliary" && owner.instance.starts_with("auxiliary-"),
-        "{owner:?}"
-    );
+    let write = [("frame batch", SERVER), ("frame", CLIENT), ("PUT /cache/{key}", SERVER)];
+    let [owner, _, master] = way(&collector, &trace, caller, write).await;
+    assert_eq!((&*master.service, &*master.instance), ("elasticore-master", "master-1"));
+    let told = owner.service == "elasticore-auxiliary" && owner.instance.starts_with("auxiliary-");
+    assert!(told, "{owner:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
