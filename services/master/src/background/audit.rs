@@ -109,7 +109,7 @@ mod tests {
     async fn changes_that_follow_each_other_at_once_are_told_one_by_one() {
         const LIVES: usize = 20;
         let (directory, registry) = (tempfile::tempdir().unwrap(), telemetry::new_registry());
-        let options = RaftOptions::new(&directory.path().join("raft"), "m1");
+        let options = RaftOptions::new(directory.path().join("raft"), "m1");
         let store: Arc<dyn ControlStore> = RaftStore::open(options).await.unwrap();
         let path = directory.path().join("audit.log");
         let audit = Audit::open(path.to_str().unwrap(), "master-1", &registry).unwrap();

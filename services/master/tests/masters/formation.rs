@@ -60,9 +60,8 @@ async fn master_that_wants_to_know_who_asks_says_first_that_it_is_starting() {
         settings.elasticore_root_key = settings::Secret::new("a root key that is long enough to be one");
     });
     let first = tokio::spawn(master::start(masters.settings(1).clone()));
-    let health = masters.peers.get(&masters.public(1), "/health");
     masters
-        .until("the listener", async || masters.send(health.clone()).await.is_ok())
+        .until("the listener", async || masters.get(1, "/health").await.is_ok())
         .await;
     for path in ["/cluster/join", "/auth/keys", "/nothing"] {
         let (code, detail) = refused(masters.post(1, path, &serde_json::json!({})).await);

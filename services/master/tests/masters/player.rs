@@ -60,6 +60,7 @@ impl Player {
                 boot_id: self.poll.boot_id,
                 work,
                 outcome,
+                wasted: api::job::Cost::default(),
             };
             let body = postcard::to_stdvec(&report).unwrap();
             let report = masters.peers.post(&self.leader, "/internal/v1/jobs/report");
