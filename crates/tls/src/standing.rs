@@ -27,8 +27,10 @@ struct Shown {
     chain: Vec<CertificateDer<'static>>,
     /// As whom: a server has the name it was called by.
     server: Option<ServerName<'static>>,
-    /// When the first certificate of the chain ends.
+    /// When the certificate ends.
     until: SystemTime,
+    /// When the others do that were shown with it. They may be needed or not: an old one can stand beside the one that took its place.
+    others: Vec<SystemTime>,
     /// As of a moment before the handshake.
     trust: watch::Receiver<u64>,
 }
@@ -71,13 +73,14 @@ impl Standing {
             return Self::anyone();
         };
         let ends = |certificate| Facts::of(certificate, &tls.files().authorities).map(|facts| facts.not_after);
-        let until = chain.iter().filter_map(|certificate| ends(certificate).ok()).min();
+        let until = ends(&chain[0]).ok();
         Self(Some(Arc::new(Shown {
             tls: tls.clone(),
             chain: chain.to_vec(),
             server,
             // The handshake could read it, so this never happens; should it, only trust is looked at.
             until: until.unwrap_or_else(|| SystemTime::now() + Duration::from_secs(u64::from(u32::MAX))),
+            others: chain[1..].iter().filter_map(|certificate| ends(certificate).ok()).collect(),
             trust,
         })))
     }
@@ -87,25 +90,24 @@ impl Standing {
     pub async fn ended(&self) -> Ended {
         let Some(shown) = &self.0 else { return pending().await };
         let mut trust = shown.trust.clone();
-        loop {
-            let left = shown.until.duration_since(SystemTime::now()).unwrap_or_default();
-            let ended = if left.is_zero() {
-                Some(Ended::Expired)
-            } else {
-                tokio::select! {
-                    changed = trust.changed() => match changed {
-                        Ok(()) => (!shown.is_trusted()).then_some(Ended::Untrusted),
-                        // Never: what it follows is held here.
-                        Err(_) => pending().await,
-                    },
-                    () = tokio::time::sleep(left.min(LOOK)) => None,
-                }
+        let ended = loop {
+            let now = SystemTime::now();
+            let left = |end: &SystemTime| end.duration_since(now).ok().filter(|left| !left.is_zero());
+            let Some(own) = left(&shown.until) else {
+                break Ended::Expired;
             };
-            if let Some(ended) = ended {
-                shown.tls.figures().ended.with_label_values(&[ended.as_str()]).inc();
-                return ended;
+            if !shown.is_trusted() {
+                break Ended::Untrusted;
             }
-        }
+            let next = shown.others.iter().filter_map(left).fold(own.min(LOOK), Duration::min);
+            tokio::select! {
+                // Never an error: what it follows is held here.
+                _ = trust.changed() => {}
+                () = tokio::time::sleep(next) => {}
+            }
+        };
+        shown.tls.figures().ended.with_label_values(&[ended.as_str()]).inc();
+        ended
     }
 }
 

@@ -33,13 +33,12 @@ impl RequestId {
         Self::accept(HeaderValue::from_bytes(sent).ok().as_ref())
     }
 
-    /// An identity nobody had before: a random prefix of the process and a counter. The counter's bits are mixed: a trace that
-    /// begins with the request has the same id, and samplers take the last half of it for random.
+    /// An identity nobody had before: a random prefix of the process and a counter.
     #[must_use]
     pub fn generate() -> Self {
         let mut text = [0; 32];
         text[..16].copy_from_slice(&*PREFIX);
-        text[16..].copy_from_slice(&hexadecimal(mixed(NEXT.fetch_add(1, Ordering::Relaxed))));
+        text[16..].copy_from_slice(&hexadecimal(NEXT.fetch_add(1, Ordering::Relaxed)));
         Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("invalid")))
     }
 
@@ -75,13 +74,6 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.to_str().unwrap_or_default())
     }
-}
-
-/// One to one, and as if at random: the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-const fn mixed(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 fn hexadecimal(number: u64) -> [u8; 16] {

@@ -24,10 +24,10 @@ impl Traces {
     /// # Errors
     /// What is wrong with the settings.
     pub fn open(options: &TraceOptions<'_>, service: &str, instance: &str, registry: &Registry) -> Result<Self, String> {
-        let (sampler, destination) = (options.sampler()?, options.destination()?);
-        let Some(destination) = destination else {
+        let Some(destination) = options.destination()? else {
             return Ok(Self::default());
         };
+        let sampler = options.sampler()?;
         let service = if options.service_name.is_empty() {
             service
         } else {

@@ -12,7 +12,7 @@ use transport::peer::{PeerClient, PeerPolicy};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// A master whose clock is off.
+/// A master whose clock is off, or one of before.
 struct Caller {
     frames: FrameClient,
     ahead_ms: i64,
@@ -23,6 +23,14 @@ impl Caller {
         let peers = PeerClient::new(TOKEN, PeerPolicy::default(), &telemetry::new_registry());
         let frames = FrameClient::new(peers).telling(move || time(ahead_ms));
         Self { frames, ahead_ms }
+    }
+
+    fn of_before() -> Self {
+        let peers = PeerClient::new(TOKEN, PeerPolicy::default(), &telemetry::new_registry());
+        Self {
+            frames: FrameClient::new(peers),
+            ahead_ms: 0,
+        }
     }
 
     async fn call(&self, cluster: &Cluster, item: FrameItem<'_>) -> bytes::Bytes {
@@ -79,7 +87,12 @@ fn reply(frame: &bytes::Bytes) -> FrameReply<'_> {
 async fn entries_live_as_long_as_they_are_given_whatever_the_callers_clock_says() {
     let cluster = Cluster::start().await;
     let node = cluster.auxiliary("a").await;
-    let callers = [Caller::new(0), Caller::new(HOUR_MS), Caller::new(-HOUR_MS)];
+    let callers = [
+        Caller::new(0),
+        Caller::new(HOUR_MS),
+        Caller::new(-HOUR_MS),
+        Caller::of_before(),
+    ];
     for (number, writer) in (1u64..).zip(&callers) {
         let (long, short) = (format!("long-{number}"), format!("short-{number}"));
         writer.put(&cluster, &long, 60_000, number).await;

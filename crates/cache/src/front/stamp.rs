@@ -46,13 +46,14 @@ impl Stamps {
         follows
     }
 
-    /// A stamp above one that a key has. If that is from a clock far ahead of ours, it is the next one, for this key alone: versions
-    /// order the writes of one key, so the key can be written, and nobody's clock is dragged along. None when there is no such stamp.
+    /// A stamp above one that a key has. If that is from a clock far ahead of ours, it is one of the next, for this key alone: versions
+    /// order the writes of one key, so the key can be written, and nobody's clock is dragged along. Which of the next is drawn, for two
+    /// masters must not give the same. None when there is no such stamp.
     pub(super) fn above(&self, held: u64) -> Option<u64> {
         if self.observe(held) {
             return Some(self.next());
         }
-        held.checked_add(1)
+        held.checked_add(fastrand::u64(1..=1_000_000))
     }
 
     fn after_clock(&self, now: u64) -> u64 {
@@ -90,7 +91,8 @@ mod tests {
         let near = stamps.now() + 100_000;
         assert!(stamps.above(near).unwrap() > near && stamps.next() > near);
         let far = stamps.now() + HOUR;
-        assert_eq!(stamps.above(far), Some(far + 1));
+        let (one, other) = (stamps.above(far).unwrap(), stamps.above(far).unwrap());
+        assert!(one > far && other > far && one != other, "{far}: {one}, {other}");
         assert!(stamps.next() < far);
         assert_eq!(stamps.above(u64::MAX), None);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use indicatif::ProgressBar;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Time after which it is said what is awaited, once.
 const NOTICE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ impl Progress {
                 self.bar.suspend(|| eprintln!("{notice}"));
             }
         }
-        sleep_until(self.began + self.at_most).await;
+        sleep(self.at_most.saturating_sub(self.began.elapsed())).await;
         anyhow!(
             "not ready within {at_most}: still {}; -v shows what happens meanwhile, --wait-timeout 5m waits longer",
             *self.awaited.borrow()

@@ -134,7 +134,8 @@ pub(crate) fn guarded(node: &Arc<dyn ExecutionPlan>, ctx: &TaskContext) -> Resul
     Ok(Some(DataSourceExec::from_data_source(config)))
 }
 
-/// A scan of Parquet files whose pages are looked at before they are unpacked.
+/// A scan of Parquet files whose pages are looked at before they are unpacked. They are looked at one behind the other: an index of pages,
+/// which is the file's word, would lead the reader to others.
 fn bounded(config: &FileScanConfig, ctx: &TaskContext) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(source) = config.file_source.as_ref().downcast_ref::<ParquetSource>() else {
         return Ok(None);
@@ -148,7 +149,8 @@ fn bounded(config: &FileScanConfig, ctx: &TaskContext) -> Result<Option<Arc<dyn 
     };
     let readers = Unpacking::new(readers, Arc::clone(&runtime.memory_pool));
     let mut config = config.clone();
-    config.file_source = Arc::new(source.clone().with_parquet_file_reader_factory(Arc::new(readers)));
+    let source = source.clone().with_enable_page_index(false);
+    config.file_source = Arc::new(source.with_parquet_file_reader_factory(Arc::new(readers)));
     Ok(Some(DataSourceExec::from_data_source(config)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use super::tracer::Inner;
 use super::{Span, TraceContext, Value};
@@ -11,6 +11,8 @@ use super::{Span, TraceContext, Value};
 #[derive(Debug)]
 pub struct ActiveSpan {
     tracer: Arc<Inner>,
+    /// By a clock that nobody sets.
+    began: Instant,
     /// There until the end.
     span: Option<Box<Span>>,
 }
@@ -19,6 +21,7 @@ impl ActiveSpan {
     pub(super) fn new(tracer: &Arc<Inner>, span: Span) -> Self {
         Self {
             tracer: Arc::clone(tracer),
+            began: Instant::now(),
             span: Some(Box::new(span)),
         }
     }
@@ -57,7 +60,7 @@ impl ActiveSpan {
 
     fn hand_in(&mut self) {
         if let Some(mut span) = self.span.take() {
-            span.ended = SystemTime::now();
+            span.ended = span.began + self.began.elapsed();
             self.tracer.take(*span);
         }
     }

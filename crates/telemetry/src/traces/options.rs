@@ -42,6 +42,10 @@ impl TraceOptions<'_> {
     /// What is wrong with them, one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
+        // Without a collector they are for other programs, which may know more samplers and protocols.
+        if self.endpoint.is_empty() && self.traces_endpoint.is_empty() {
+            return Vec::new();
+        }
         let mut problems: Vec<String> = [self.sampler().err(), self.destination().err()]
             .into_iter()
             .flatten()
@@ -69,7 +73,6 @@ impl TraceOptions<'_> {
     /// # Errors
     /// What is wrong, without what was written where secrets are.
     pub fn destination(&self) -> Result<Option<Destination>, String> {
-        let headers = headers(self.headers)?;
         let (variable, url) = match (self.traces_endpoint, self.endpoint) {
             ("", "") => return Ok(None),
             ("", base) => (
@@ -78,6 +81,11 @@ impl TraceOptions<'_> {
             ),
             (verbatim, _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", verbatim.to_owned()),
         };
+        if self.traces_endpoint.is_empty() && self.endpoint.contains(['?', '#']) {
+            return Err(format!(
+                "{variable} has a query, behind which /v1/traces is no path: set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to the whole address"
+            ));
+        }
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let is_host = |host: &str| {
             !host.is_empty() && !host.starts_with(['/', ':']) && host.chars().all(|letter| letter.is_ascii_graphic())
@@ -87,6 +95,7 @@ impl TraceOptions<'_> {
                 "{variable} must be an http:// or https:// address, as in http://collector:4318"
             ));
         }
+        let headers = headers(self.headers)?;
         Ok(Some(Destination { url, headers }))
     }
 }
@@ -146,6 +155,26 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_set_for_others_is_nobodys_concern_without_a_collector() {
+        let mut options = TraceOptions {
+            protocol: "grpc",
+            sampler: "jaeger_remote",
+            headers: "none",
+            ..TraceOptions::default()
+        };
+        assert_eq!(options.problems(), Vec::<String>::new());
+        assert!(options.destination().unwrap().is_none());
+        options.traces_endpoint = "http://c:4318/in?key=1";
+        assert_eq!(options.problems().len(), 3);
+        let base = TraceOptions {
+            endpoint: "http://c:4318/in?key=1",
+            ..TraceOptions::default()
+        };
+        let told = base.problems().join("");
+        assert!(told.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), "{told}");
     }
 
     #[test]

@@ -218,10 +218,11 @@ pub fn rejected(answer: &[u8]) -> usize {
 }
 
 fn message(span: &Span) -> SpanMessage {
-    let remote = if span.kind == Kind::Server && span.parent.is_some() {
-        IS_REMOTE
-    } else {
-        0
+    // Of work that is neither asked for nor answered here it is not known: the job of a task is at a master.
+    let remote = match span.kind {
+        Kind::Server if span.parent.is_some() => HAS_IS_REMOTE | IS_REMOTE,
+        Kind::Server | Kind::Client => HAS_IS_REMOTE,
+        Kind::Internal => 0,
     };
     let status = span.error.as_ref().map(|why| Status {
         message: why.clone().into_owned(),
@@ -248,7 +249,7 @@ fn message(span: &Span) -> SpanMessage {
         attributes,
         events: span.events.iter().map(event).collect(),
         status,
-        flags: u32::from(span.context.to_bytes()[24]) | HAS_IS_REMOTE | remote,
+        flags: u32::from(span.context.to_bytes()[24]) | remote,
     }
 }
 

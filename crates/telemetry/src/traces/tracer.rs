@@ -58,7 +58,7 @@ impl Tracer {
     ) -> (Option<TraceContext>, Option<ActiveSpan>) {
         let Some(inner) = &self.0 else { return (parent, None) };
         let begun = parent.unwrap_or_else(|| TraceContext::begin(id().unwrap_or_default(), false));
-        if !inner.sampler.takes(parent, begun.trace(), precious) {
+        if !inner.sampler.takes(parent, precious) {
             return (Some(begun.with_sampled(false)), None);
         }
         let context = begun.with_sampled(true).child();

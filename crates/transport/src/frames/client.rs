@@ -92,10 +92,10 @@ impl FrameClient {
         .unwrap_or_default();
         let span = self.peers.span(caller.trace, "frame", peer);
         caller.trace = span.as_ref().and_then(ActiveSpan::context).or(caller.trace);
-        let outcome = match self.attempt(peer, call, &caller, &body, until).await {
-            Err(Failed::Here(error)) => return Err(error),
-            Err(Failed::There(error)) => Err(error),
-            Ok(answer) => Ok(answer),
+        let (outcome, here) = match self.attempt(peer, call, &caller, &body, until).await {
+            Err(Failed::Here(error)) => (Err(error), true),
+            Err(Failed::There(error)) => (Err(error), false),
+            Ok(answer) => (Ok(answer), false),
         };
         if let Some(mut span) = span {
             if let Err(error) = &outcome {
@@ -103,7 +103,7 @@ impl FrameClient {
             }
             span.end();
         }
-        if self.guarded {
+        if self.guarded && !here {
             self.peers.inner.record(peer, &outcome);
         }
         outcome

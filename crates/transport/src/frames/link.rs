@@ -23,6 +23,8 @@ use crate::connection::{Connection, Reader, Writer};
 const SILENT_CALLS: u32 = 3;
 /// Time for the calls under way when the peer would not be believed any more.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a connection is used. What is agreed upon at its beginning, such as the time the caller has, was true then, and clocks drift.
+const LIFE: Duration = Duration::from_secs(600);
 /// Longest answer: the peer bounds its own, this is for one that has lost its mind.
 const LONGEST_ANSWER: usize = i32::MAX as usize;
 
@@ -256,14 +258,17 @@ async fn drive(shared: Arc<Shared>, standing: Standing, reader: Reader, writer: 
     shared.close(&why);
 }
 
-/// Waits until the peer would not be believed any more. New calls are then made on another connection; those under way have a while.
+/// Waits until the connection is old, or the peer would not be believed any more. New calls are then made on another connection; those
+/// under way go on, in the second case for a while.
 async fn outlive(shared: &Shared, standing: &Standing) -> String {
-    let ended = standing.ended().await;
-    let why = format!("the certificate of the peer is {}", ended.as_str());
+    let (why, drain) = tokio::select! {
+        ended = standing.ended() => (format!("the certificate of the peer is {}", ended.as_str()), DRAIN),
+        () = tokio::time::sleep(LIFE) => ("it is as old as connections get".to_owned(), Duration::MAX),
+    };
     shared.calls.lock().closed.get_or_insert_with(|| why.clone());
     // Otherwise the last answer ends the connection.
     if !shared.is_over() {
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     }
     why
 }

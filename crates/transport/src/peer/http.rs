@@ -13,7 +13,7 @@ use super::PeerPolicy;
 /// Time for which idle connections are kept.
 const IDLE: Duration = Duration::from_secs(60);
 /// Longest time for which encrypted connections are used: the certificate of a peer is looked at when one begins, and may end.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Pooled connections to peers: encrypted when there is an identity to show.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a batch is sent.
 const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// When the node stops: how long it waits for the spans of what still ends, and how long all of it may take.
+/// When the node stops: how long it waits for the spans of what still ends, and how long all of it may take, what was being sent included.
 const LINGER: Duration = Duration::from_millis(300);
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 /// Longest answer that is read.
@@ -53,7 +53,7 @@ impl SpanExporter {
     /// Ready to send what comes out of the queue, by a node that these attributes tell from others.
     ///
     /// # Errors
-    /// When the HTTP client cannot be set up, or a header cannot be sent.
+    /// When the HTTP client cannot be set up, the address is none, or a header cannot be sent.
     pub fn new(
         destination: Destination,
         resource: Vec<(&'static str, String)>,
@@ -67,6 +67,7 @@ impl SpanExporter {
             .tls_backend_preconfigured(tls::client_of_public_servers())
             .build()
             .map_err(|error| error.to_string())?;
+        reqwest::Url::parse(&destination.url).map_err(|error| format!("the address of the collector of traces: {error}"))?;
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(otlp::CONTENT_TYPE))]);
         for (name, value) in destination.headers {
             let wrong = || format!("OTEL_EXPORTER_OTLP_HEADERS: {name} cannot be sent");
@@ -87,28 +88,33 @@ impl SpanExporter {
 
     /// Sends until the node stops, and then what is left, as far as that goes quickly.
     pub async fn run(mut self, stop: CancellationToken) {
-        loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                batch = self.queue.next(BATCH, PATIENCE) => batch,
-            };
-            if batch.is_empty() {
-                return;
-            }
-            self.deliver(&batch, &stop).await;
-        }
         let mut in_hand = 0;
-        let last = async {
-            while let Ok(batch) = tokio::time::timeout(LINGER, self.queue.next(BATCH, LINGER)).await
-                && !batch.is_empty()
-            {
+        let sending = async {
+            loop {
+                let batch = match stop.run_until_cancelled(self.queue.next(BATCH, PATIENCE)).await {
+                    Some(batch) => batch,
+                    None => {
+                        let rest = self.queue.next(BATCH, Duration::ZERO);
+                        tokio::time::timeout(LINGER, rest).await.unwrap_or_default()
+                    }
+                };
+                if batch.is_empty() {
+                    return;
+                }
                 in_hand = batch.len();
                 self.deliver(&batch, &stop).await;
                 in_hand = 0;
             }
         };
-        tokio::time::timeout(LAST_CHANCE, last).await.ok();
+        let last_chance = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_CHANCE).await;
+        };
+        tokio::select! {
+            biased;
+            () = sending => {}
+            () = last_chance => {}
+        }
         self.queue.counts.dropped(in_hand + self.queue.len());
     }
 

@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use transport::Traced;
 
 /// Chunks on their way from the network to the query.
 const AHEAD: usize = 8;
@@ -31,6 +32,7 @@ impl InputBlobs {
     }
 
     async fn there<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        let work = Traced::scope_of(Traced::current(), work);
         let done = AbortOnDropHandle::new(self.network.spawn(work)).await;
         done.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }

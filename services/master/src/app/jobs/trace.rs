@@ -38,7 +38,8 @@ fn span_of(record: &JobRecord) -> Option<Span> {
     let parent = TraceContext::parse(trace.parent.as_ref()?.as_bytes())?;
     let context = TraceContext::parse(trace.span.as_bytes())?;
     let mut span = Span::begin("job", Kind::Internal, context, Some(parent));
-    let finished = record.finished_at_ms.unwrap_or(record.submitted_at_ms);
+    // Both are of masters, which may be two whose clocks differ.
+    let finished = record.finished_at_ms.unwrap_or_default().max(record.submitted_at_ms);
     (span.began, span.ended) = (time(record.submitted_at_ms), time(finished));
     span.set("elasticore.job.id", record.id.to_string());
     span.set("elasticore.job.state", metrics::state_name(record.state));
