@@ -191,9 +191,6 @@ async fn an_old_certificate_beside_a_good_one_ends_no_connection() {
         kept.ask().await;
     }
     let figures = telemetry::render(&registry);
-    assert!(
-        figures.contains("tls_connections_ended_total{reason=\"expired\"} 0"),
-        "{figures}"
-    );
+    assert!(!figures.contains("tls_connections_ended_total{"), "{figures}");
     stop.cancel();
 }
