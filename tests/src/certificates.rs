@@ -76,7 +76,7 @@ impl Certified {
     /// When the files cannot be used.
     #[must_use]
     pub fn client(&self, authority: &Path) -> ClientConfig {
-        tls::client_of(authority, Some((&self.certificate, &self.key))).expect("the files can be used")
+        tls::testing::client(authority, &self.certificate, &self.key)
     }
 
     /// The settings of a node that say so.

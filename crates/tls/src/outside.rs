@@ -15,6 +15,18 @@ use crate::{Error, Facts, configs};
 /// # Errors
 /// [`Error`] for files that cannot be used.
 pub fn client_of(authorities: &Path, own: Option<(&Path, &Path)>) -> Result<ClientConfig, Error> {
+    if let Some((certificate, _)) = own {
+        let facts = Facts::of(&read_certificates(certificate, CERTIFICATE)?[0], certificate)?;
+        if facts.left(SystemTime::now()).is_none() {
+            let (path, at) = (certificate.to_owned(), facts.not_after);
+            return Err(Error::Expired { path, at });
+        }
+    }
+    showing(authorities, own)
+}
+
+/// The same, also with a certificate that nobody takes any more.
+pub(crate) fn showing(authorities: &Path, own: Option<(&Path, &Path)>) -> Result<ClientConfig, Error> {
     let unfit = |path: &Path, error: &dyn std::fmt::Display| Error::Unfit {
         path: path.to_owned(),
         detail: error.to_string(),
@@ -25,11 +37,6 @@ pub fn client_of(authorities: &Path, own: Option<(&Path, &Path)>) -> Result<Clie
     }
     let own = own.map(|(certificate, key)| {
         let (chain, private) = (read_certificates(certificate, CERTIFICATE)?, read_key(key)?);
-        let facts = Facts::of(&chain[0], certificate)?;
-        if facts.left(SystemTime::now()).is_none() {
-            let (path, at) = (certificate.to_owned(), facts.not_after);
-            return Err(Error::Expired { path, at });
-        }
         let pair = CertifiedKey::from_der(chain, private, &configs::provider());
         pair.map(Arc::new).map_err(|_| Error::Mismatch {
             key: key.to_owned(),

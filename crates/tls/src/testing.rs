@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustls::ClientConfig;
 use tempfile::TempDir;
 
+use crate::outside::showing;
 use crate::{Authority, Figures, Files, Issued, Purpose, Request, Tls};
 
 /// How long before and after now certificates are valid, unless a test says otherwise.
@@ -124,4 +126,13 @@ pub fn write(path: &Path, text: &str) {
 #[must_use]
 pub fn load(files: Files) -> Tls {
     Tls::load(files, "node", &Figures::new(&telemetry::new_registry())).expect("the files can be used")
+}
+
+/// A client outside of the cluster that shows a certificate, be it expired, to servers of an authority.
+///
+/// # Panics
+/// When the files cannot be used.
+#[must_use]
+pub fn client(authorities: &Path, certificate: &Path, key: &Path) -> ClientConfig {
+    showing(authorities, Some((certificate, key))).expect("the files can be used")
 }
