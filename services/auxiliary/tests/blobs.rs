@@ -124,3 +124,27 @@ async fn a_damaged_blob_is_an_error_and_not_an_answer() {
     node.stop().await;
     cluster.stop().await;
 }
+
+/// What is wrong with a blob is not wrong with its node: a reader sees an answer that breaks off, never a node that does not answer,
+/// for that one would be tried again, and its circuit breaker would open.
+#[tokio::test]
+async fn damage_in_the_first_block_does_not_look_like_a_node_that_is_gone() {
+    let cluster = Cluster::start().await;
+    let node = cluster.auxiliary("a").await;
+    let path = "/internal/v1/blobs/x";
+    cluster
+        .call(Method::PUT, &node, path, Some(Bytes::from_static(b"whole")))
+        .await
+        .expect("written");
+    let file = cluster.directory.path().join("a/blobs/x");
+    let mut bytes = std::fs::read(&file).expect("file");
+    bytes[0] ^= 1;
+    std::fs::write(&file, &bytes).expect("write");
+    for reading in 0..500 {
+        let read = cluster.call(Method::GET, &node, path, None).await;
+        let read = read.unwrap_or_else(|error| panic!("reading {reading}: {error}"));
+        assert!(read.bytes().await.is_err(), "reading {reading}: the body must break off");
+    }
+    node.stop().await;
+    cluster.stop().await;
+}

@@ -79,7 +79,7 @@ pub(super) async fn read(
     }
     let blobs = Arc::clone(&app.blobs);
     let content = reader.into_range(range).inspect_err(move |error| blobs.noticed(error));
-    Ok((status, response, Body::from_stream(content)).into_response())
+    Ok((status, response, transport::streamed(content)).into_response())
 }
 
 pub(super) async fn stat(State(app): State<Arc<App>>, ApiPath(name): ApiPath<String>) -> Result<Response, ApiError> {

@@ -1,7 +1,6 @@
 //! `GET /cluster/snapshot`: the whole control store as a file.
 
 use api::Problem;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
@@ -30,7 +29,7 @@ async fn snapshot(State(app): State<AppState>) -> Result<Response, ApiError> {
         (ETAG, super::kv::tag(revision)),
         (CONTENT_DISPOSITION, name(revision)),
     ];
-    Ok((headers, Body::from_stream(export.body)).into_response())
+    Ok((headers, transport::streamed(export.body)).into_response())
 }
 
 fn name(revision: u64) -> HeaderValue {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use api::JobId;
 use api::task::TaskId;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -32,5 +31,5 @@ pub(super) async fn read(
         _ => ApiError::internal(&error),
     })?;
     let headers = [(CONTENT_TYPE, FRAMES), (CONTENT_LENGTH, HeaderValue::from(bytes))];
-    Ok((headers, Body::from_stream(stream)).into_response())
+    Ok((headers, transport::streamed(stream)).into_response())
 }

@@ -1,7 +1,6 @@
 //! `GET /datasets/{name}/{file}`.
 
 use api::Problem;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RANGE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -57,7 +56,7 @@ async fn get(
         None => StatusCode::OK,
     };
     let content = content.inspect_err(|error| tracing::warn!(%error, "a download breaks off"));
-    Ok((status, about, Body::from_stream(content)).into_response())
+    Ok((status, about, transport::streamed(content)).into_response())
 }
 
 /// A blob never changes, so its name tells one content from another; the part with the version is enough.

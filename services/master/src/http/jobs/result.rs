@@ -64,5 +64,5 @@ async fn result(
     let result = app.jobs.result(record, format).await?;
     // An error in the middle breaks the connection off, so that nobody takes a part for the whole.
     let chunks = futures::stream::unfold(result, |mut result| async move { Some((result.next().await?, result)) });
-    Ok((fields, Body::from_stream(chunks)).into_response())
+    Ok((fields, transport::streamed(chunks)).into_response())
 }
