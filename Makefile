@@ -40,9 +40,10 @@ offline-images: ## images of the stack without any image registry (deploy/compos
 sample-data: ## TPC-H at scale 0.01 in ./data/sample: CSV, Parquet, NDJSON
 	@scripts/sample-data
 
-bench-cache: ## the cache through NGINX against NGINX alone and Redis, in turns, then with authentication and TLS; about 20 minutes
+bench-cache: ## the cache through NGINX against NGINX alone and Redis, in turns, then with authentication, TLS and traces; about 25 minutes
 	@bench/cache
 	@bench/cache --only one --auth --tls
+	@bench/cache --only one --traces
 
 bench-kv: ## the key-value store of three masters against three servers of etcd; about 10 minutes, after a release build
 	@bench/kv

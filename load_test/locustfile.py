@@ -158,7 +158,8 @@ class JobUser(FastHttpUser):
             elif response.status_code == 202:
                 response.failure("the job took longer than 30 s")
             elif response.status_code == 429:
-                # Said politely, with Retry-After: the queue of jobs is full.
+                # Said politely, with Retry-After: the queue of jobs is full. No failure, but no job either: times of jobs are not to be made better by it.
+                response.request_meta["name"] = slo.QUEUE_FULL
                 response.success()
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import asdict, dataclass, field
 
+# What requests are called that were answered with 429: of a kind of their own, for which there is no objective.
+QUEUE_FULL = "queue full"
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -47,6 +47,10 @@ class Objectives(unittest.TestCase):
         self.assertEqual(broken(requests(), wanted=["/cache", "/kv"]), ["no request to /kv was answered"])
         self.assertEqual(broken(requests(), requests("LIST /kv"), wanted=["/cache", "/kv"]), [])
 
+    def test_jobs_for_which_there_was_no_room_are_none(self):
+        self.assertEqual(broken(requests(slo.QUEUE_FULL, p95=9, p99=9), wanted=["/jobs"]), ["no request to /jobs was answered"])
+        self.assertEqual(broken(requests(slo.QUEUE_FULL), requests("POST /jobs", count=9), wanted=["/jobs"]), [])
+
     def test_the_hit_rate_counts_only_where_there_are_reads(self):
         self.assertEqual(broken(requests(), hits=49, misses=51), ["the hit rate is 49.0%; at least 50.0% is wanted"])
         self.assertEqual(broken(requests("PUT /kv"), hits=0, misses=0), [])

@@ -1,6 +1,5 @@
 """Commands of the documents, run on the stack of these tests."""
 
-import re
 import subprocess
 
 from documents.blocks import blocks_of
@@ -23,8 +22,3 @@ def do(script: str, limit: float, **variables: str) -> None:
     if done.returncode != 0:
         explain()
         raise AssertionError(f"ended with {done.returncode}: {script}\n{done.stdout}")
-
-
-def with_files(command: str, files: list[str]) -> str:
-    """A documented command on the images of these tests: other files first, and nothing is built."""
-    return re.sub(r"(-f \S+ )+", "".join(f"-f {file} " for file in files), command).replace("up -d", "up -d --no-build")

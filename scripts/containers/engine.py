@@ -49,8 +49,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name in KEPT
     "ELASTICORE_SUBNET": f"172.30.{random.randint(100, 250)}",
     "ELASTICORE_DATA": str(SAMPLE),
     "CLUSTER_TOKEN": "compose-test-token",
-    "AUXILIARY_IMAGE": "elasticore-offline/auxiliary",
-    "WORKER_IMAGE": "elasticore-offline/worker",
+    "ELASTICORE_IMAGES": "elasticore-offline",
+    "ELASTICORE_VERSION": "latest",
 }
 FRONT = f"http://127.0.0.1:{ENVIRONMENT['ELASTICORE_PORT']}"
 PROMETHEUS = f"http://127.0.0.1:{ENVIRONMENT['PROMETHEUS_PORT']}"

@@ -1,6 +1,7 @@
 """What can happen to a container."""
 
 import contextlib
+import json
 
 from .engine import NETWORK, container, containers, health, run
 
@@ -28,6 +29,16 @@ def restarts(service: str) -> int:
 def is_healthy(service: str) -> bool:
     found = containers().get(service)
     return found is not None and health(found) in ("healthy", "running")
+
+
+def leader_of_etcd() -> str:
+    """The service of etcd whose server leads the others."""
+    return next(service for service in ("etcd-1", "etcd-2", "etcd-3") if leads_etcd(service))
+
+
+def leads_etcd(service: str) -> bool:
+    status = json.loads(run("docker", "exec", container(service), "etcdctl", "endpoint", "status", "--write-out=json"))[0]["Status"]
+    return status["header"]["member_id"] == status["leader"]
 
 
 def inside(service: str, url: str) -> str:

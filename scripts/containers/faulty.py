@@ -47,12 +47,16 @@ class Faulty(unittest.TestCase):
         self.assert_nothing_failed(traffic)
         self.assertEqual([str(failure) for failure in traffic.resent], [])
 
-    def assert_resent_only(self, traffic: Traffic, limit: int, *roots: str):
-        """At most so many requests had to be sent again, all of them below these paths."""
+    def assert_resent_only(self, traffic: Traffic, limit: int, *requests: str):
+        """At most so many requests had to be sent again, all of them such that begin with one of these, as in `/cache` or `PUT /kv`."""
         self.assert_nothing_failed(traffic)
         told = [str(failure) for failure in traffic.resent]
         self.assertLessEqual(len(told), limit, told[:20])
-        self.assertEqual([one for one in told if not any(f" /{root}" in one for root in roots)], [])
+        self.assertEqual([one for one in told if not any(f" {request}/" in one or f" {request} " in one for request in requests)], [])
+
+    def assert_kv_goes_on(self, traffic: Traffic):
+        """It paused for no longer than an election and what etcd's client gives a server that does not answer (5 s)."""
+        self.assertLess(traffic.longest("/kv read", "/kv write"), 10)
 
     def assert_more(self, traffic: Traffic, requests: int = 100):
         """The clients go on: so many requests are done from now on."""

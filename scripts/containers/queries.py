@@ -39,6 +39,12 @@ def job_succeeds() -> bool:
     return status == 200 and json.loads(answer)["state"] == "succeeded"
 
 
+def is_running(query: str) -> bool:
+    """Whether a job with this query runs."""
+    status, _, answer = ask("GET", f"{FRONT}/jobs?state=running&limit=100")
+    return status == 200 and any(job["query"].split() == query.split() for job in json.loads(answer)["items"])
+
+
 def job(id: str) -> dict | None:
     """What is known of a job; nothing while nobody says."""
     status, _, answer = ask("GET", f"{FRONT}/jobs/{id}")

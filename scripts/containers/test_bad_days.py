@@ -34,7 +34,8 @@ class BadDays(Faulty):
             self.assert_more(traffic)
         listed = run("docker", "exec", container("etcd-1"), "etcdctl", "endpoint", "status", "--cluster")
         self.assertEqual(len(listed.splitlines()), 3, listed)
-        self.assert_resent_only(traffic, 20, "kv")
+        self.assert_resent_only(traffic, 20, "/kv")
+        self.assert_kv_goes_on(traffic)
         self.assert_promises_kept(traffic)
 
     def test_z_all_of_etcd_has_lost_its_data(self):

@@ -54,7 +54,7 @@ class Killed(Faulty):
             until("it is healthy again", lambda: faults.is_healthy(master))
             self.assert_more(traffic)
         # Of requests that were in its hands nobody knows what became.
-        self.assert_resent_only(traffic, 10, "cache", "kv", "jobs")
+        self.assert_resent_only(traffic, 10, "/cache", "/kv", "/jobs")
         self.assertLess(traffic.longest("/cache read", "/cache write", "/kv read", "/kv write"), 3)
         self.assert_promises_kept(traffic)
 
@@ -67,7 +67,7 @@ class Killed(Faulty):
             self.assertIsNone(queries.ended(id), "the job was over before the leader was killed")
             until("another master leads", lambda: nodes()["leader"] not in (None, before))
             self.assert_job_ends_well(id)
-        self.assert_resent_only(traffic, 10, "cache", "kv")
+        self.assert_resent_only(traffic, 10, "/cache", "/kv")
         self.assertLess(traffic.longest("/cache read", "/cache write", "/kv read", "/kv write"), 3)
         self.assert_promises_kept(traffic)
 
@@ -81,7 +81,9 @@ class Killed(Faulty):
                 faults.start(service)
                 until(f"{service} is healthy again", lambda: faults.is_healthy(service))
         # While etcd elects, /kv waits; what was in the hands of the one that died is unknown.
-        self.assert_resent_only(traffic, 20, "kv", "jobs")
+        self.assert_resent_only(traffic, 20, "/kv", "/jobs")
+        self.assert_kv_goes_on(traffic)
+        self.assertLess(traffic.longest("job"), 30)
         self.assert_promises_kept(traffic)
 
     def test_all_of_etcd(self):

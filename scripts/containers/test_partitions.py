@@ -3,7 +3,7 @@
 import time
 
 from . import faults, queries
-from .engine import containers, leader, nodes, ring_is_whole, until
+from .engine import all_healthy, containers, leader, nodes, ring_is_whole, until
 from .faulty import Faulty
 from .traffic import Traffic
 
@@ -46,7 +46,8 @@ class CutOff(Faulty):
             self.assert_more(traffic)
             until("there is one leader", lambda: [faults.leads(master) for master in MASTERS].count(True) == 1)
         # What it was asked when it was cut off, on connections that looked well: unknown, after the time NGINX gives it.
-        self.assert_resent_only(traffic, 20, "cache", "kv")
+        self.assert_resent_only(traffic, 20, "/cache", "/kv")
+        self.assert_kv_goes_on(traffic)
         self.assert_nobody_was_started_anew()
         self.assert_promises_kept(traffic)
 
@@ -68,10 +69,12 @@ class CutOff(Faulty):
     def test_an_etcd(self):
         with Traffic().running() as traffic:
             self.assert_more(traffic)
-            with faults.cut_off("etcd-2"):
+            with faults.cut_off(faults.leader_of_etcd()):
                 begun = time.monotonic()
                 until("masters have done without it for longer than leases last", lambda: time.monotonic() - begun > 12)
                 self.assert_more(traffic, 200)
-            until("it is healthy again", lambda: faults.is_healthy("etcd-2"))
-        self.assert_resent_only(traffic, 20, "kv")
+            until("all are healthy again", all_healthy)
+        self.assert_resent_only(traffic, 20, "/kv")
+        self.assert_kv_goes_on(traffic)
+        self.assert_nobody_was_started_anew()
         self.assert_promises_kept(traffic)

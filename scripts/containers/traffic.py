@@ -12,6 +12,7 @@ import json
 import random
 import threading
 import time
+import traceback
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,8 +82,12 @@ class Traffic:
             yield self
         finally:
             self._stop.set()
+            ended = time.monotonic()
             for thread in self._threads:
                 thread.join()
+            # What was never answered again has paused until now.
+            for kind, last in self._last.items():
+                self.gaps[kind] = max(self.gaps[kind], ended - last)
             print(self, flush=True)
 
     def count(self) -> int:
@@ -92,7 +97,7 @@ class Traffic:
     def longest(self, *kinds: str) -> float:
         """The longest time without a success of one of these kinds, in seconds."""
         with self._lock:
-            return max(self.gaps.get(kind, 0.0) for kind in kinds)
+            return max(self.gaps[kind] for kind in kinds)
 
     def verify(self) -> list[str]:
         """Reads every key once more; says which ones do not hold what they must."""
@@ -112,10 +117,14 @@ class Traffic:
     def _work(self, work, path: str, n: int) -> None:
         connection = Connection()
         turn = 0
-        while not self._stop.is_set():
-            turn += 1
-            work(connection, path, n, turn)
-            self._stop.wait(PAUSE)
+        try:
+            while not self._stop.is_set():
+                turn += 1
+                work(connection, path, n, turn)
+                self._stop.wait(PAUSE)
+        except Exception:
+            # A client that is gone has no more complaints.
+            self.wrong.append(traceback.format_exc())
         self.repeated += connection.repeated
 
     def _values(self, connection: "Connection", root: str, n: int, turn: int) -> None:

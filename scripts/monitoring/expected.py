@@ -26,7 +26,6 @@ MAY_BE_EMPTY = {
     "nodes / Certificates renewed / {{role}} {{result}}": "encryption is off",
     "control / Entries and reads per message / reads per question": "the leader answers reads by its lease",
 }
-ANNOTATIONS_MAY_BE_EMPTY = {"Leader": "the leader does not change in a healthy stack"}
 # Selectors of alerts that match nothing while all is well.
 NEVER_IN_HEALTH = {
     'requests_limited_total': "no client asks too much",
@@ -124,7 +123,15 @@ def jobs_ended() -> Expectation:
     return Expectation(parts=parts, tolerance=0.25, series=len(parts))
 
 
-RATIO, LATENCY, AGE, ANY = Expectation(high=1), Expectation(low=1e-9, high=10), Expectation(high=3600), Expectation()
+RATIO, LATENCY, AGE = Expectation(high=1), Expectation(low=1e-9, high=10), Expectation(high=3600)
+# Far more than a load of some dozen requests a second can be the cause of.
+UNITS = {
+    "ops": Expectation(high=5000),
+    "reqps": Expectation(high=1000),
+    "Bps": Expectation(high=1e8),
+    "bytes": Expectation(high=1e10),
+    "short": Expectation(high=1e5),
+}
 CACHE_KINDS = "cache_hit cache_miss cache_put cache_delete"
 KV_KINDS = "kv_put kv_get kv_miss"
 ALL_KINDS = f"{CACHE_KINDS} {KV_KINDS} submitted"
@@ -166,6 +173,10 @@ KNOWN = {
     "cache / Ring phase / {{phase}}": exactly(1, 3),
     "cache / Ring phase / too few copies": exactly(0, 1),
     "cache / Ring phase / nodes that cannot be reached": exactly(0, 1),
+    "cache / Refused batches / {{reason}}": exactly(0),
+    "cache / Evictions and expirations / for room: {{reason}}": exactly(0),
+    "cache / Evictions and expirations / expired": Expectation(least=0.1, high=20),
+    "cache / Backups / {{result}}": Expectation(least=1, high=200),
     "cache / Age of the newest backup / {{instance}}": Expectation(high=60, series=AUXILIARIES),
     "control / Members by role / {{role}}": exactly(NODES, len(COUNTS)),
     "control / Members by role / in the ring": exactly(AUXILIARIES, 1),
@@ -176,6 +187,9 @@ KNOWN = {
     "control / Errors of /kv / {{status}}": rates(_404="kv_miss"),
     "control / Members with a leader / {{instance}}": exactly(1, 1),
     "control / Share of the quota / {{instance}}": Expectation(low=1e-9, high=0.5, series=1),
+    "control / Changes of etcd's leader, failed proposals / leader changes": Expectation(high=1),
+    "control / Changes of etcd's leader, failed proposals / failed proposals": exactly(0),
+    "control / Changes of etcd's leader, failed proposals / pending proposals": Expectation(high=50),
     "control / Watches of etcd / watchers": Expectation(low=1),
     "control / Watches of etcd / behind": exactly(0, 1),
     "control / Raft leader and term / leaders": exactly(1, 1),
@@ -194,6 +208,8 @@ KNOWN = {
     "jobs / Memory of a task / p50": Expectation(low=1, high=16e9),
     "jobs / Memory of a task / p95": Expectation(low=1, high=16e9),
     "jobs / Shuffle / written": Expectation(low=1),
+    "jobs / Failed attempts by worker / {{instance}} {{result}}": Expectation(high=1),
+    "jobs / Spilled by worker / {{instance}}": exactly(0, WORKERS),
     "jobs / Room in WORK_DIR by worker / {{instance}}": Expectation(low=1e6, series=WORKERS),
     "jobs / Bytes of blobs by node / {{instance}}": Expectation(high=1e9, series=AUXILIARIES),
     "jobs / Blobs by node / {{instance}}": exactly(BLOB_COPIES, AUXILIARIES),
@@ -205,11 +221,19 @@ KNOWN = {
     "nodes / Time since the start / {{instance}}": Expectation(low=0, high=3600, series=NODES),
     "nodes / File descriptors / {{instance}}": Expectation(low=1e-9, high=0.5, series=NODES),
     "nodes / Threads / {{instance}}": Expectation(low=1, high=1000, series=NODES),
+    "nodes / Requests by route / {{route}}": Expectation(
+        parts={"/cache/{key}": lambda f: f.rate(CACHE_KINDS), "/kv/{key}": lambda f: f.rate(KV_KINDS)}, tolerance=0.3
+    ),
+    "nodes / Refused by limits / {{instance}} {{limit}}": exactly(0),
+    "nodes / Spans of traces / {{outcome}}": exactly(0),
     "nodes / Open circuit breakers / {{instance}} to {{peer}}": exactly(0),
     "nodes / Load / {{instance}}": Expectation(low=0, high=1000, series=1),
     "nodes / Memory in use / {{instance}}": Expectation(low=0.001, high=1, series=1),
     "nodes / NGINX: requests / requests": Expectation(total=lambda f: f.rate(ALL_KINDS), tolerance=0.4),
     "nodes / NGINX: connections / active": Expectation(low=1, high=1000),
+    "nodes / NGINX: connections / reading": Expectation(high=100),
+    "nodes / NGINX: connections / writing": Expectation(high=100),
+    "nodes / NGINX: connections / waiting": Expectation(high=100),
     "nodes / NGINX: dropped connections / dropped": exactly(0, 1),
     "nodes / Prometheus / samples": Expectation(low=10),
     "nodes / Prometheus / failed evaluations": exactly(0, 1),
@@ -232,4 +256,4 @@ def of(query: Query) -> Expectation:
         return RATIO
     if query.unit == "s":
         return LATENCY if "histogram_quantile" in query.expr else AGE
-    return ANY
+    return UNITS[query.unit]

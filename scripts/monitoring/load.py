@@ -91,7 +91,8 @@ class Load:
         for n in range(PUTS):
             self._ask(connection, "cache_put", "PUT", f"/cache/known-{(tick * PUTS + n) % KEYS}", b"y" * 100, {200})
         for n in range(EXPIRING):
-            self._ask(connection, "cache_put", "PUT", f"/cache/short-{n}?ttl=1", b"z", {200, 201})
+            # Not written again before it has ended.
+            self._ask(connection, "cache_put", "PUT", f"/cache/short-{n}-{tick % 3}?ttl=1", b"z", {200, 201})
         # Written and deleted at once, so that it does not count as an entry.
         self._ask(connection, "cache_put", "PUT", "/cache/deleted", b"d", {201})
         self._ask(connection, "cache_delete", "DELETE", "/cache/deleted", None, {204})

@@ -58,6 +58,7 @@ async fn requests_and_jobs_are_traced_over_all_nodes() {
         .await;
     a_write_passes_a_master_and_both_its_owners(&stack, &collector).await;
     what_the_caller_does_not_record_is_not_recorded(&stack, &collector).await;
+    who_has_no_token_leaves_no_spans(&stack, &collector).await;
     a_job_is_a_part_of_the_request_that_submitted_it(&stack, &collector).await;
     for words in ["hidden-key", "hidden-value", "SELECT", "orders.csv", &stack.token] {
         assert!(!collector.saw(words), "{words} is in a span");
@@ -104,6 +105,22 @@ async fn what_the_caller_does_not_record_is_not_recorded(stack: &Sandbox, collec
     let read = [("frame batch", SERVER), ("frame", CLIENT), ("GET /cache/{key}", SERVER)];
     way(collector, &loud, caller, read).await;
     assert!(collector.spans_of(&quiet).is_empty());
+}
+
+async fn who_has_no_token_leaves_no_spans(stack: &Sandbox, collector: &Collector) {
+    let (strange, known, caller) = (trace(), trace(), "00f067aa0ba902b7");
+    for (trace, token, status) in [(&strange, "not this", 401), (&known, stack.token.as_str(), 200)] {
+        let listing = stack.auxiliaries[0].private().request("GET", "/internal/v1/blobs");
+        let listing = listing.header("x-cluster-token", token);
+        listing
+            .header("traceparent", &format!("00-{trace}-{caller}-01"))
+            .send()
+            .await
+            .expect(status);
+    }
+    // A node's spans leave in the order in which they ended.
+    way(collector, &known, caller, [("GET /internal/v1/blobs", SERVER)]).await;
+    assert!(collector.spans_of(&strange).is_empty());
 }
 
 async fn a_job_is_a_part_of_the_request_that_submitted_it(stack: &Sandbox, collector: &Collector) {

@@ -3,7 +3,7 @@
 use lifecycle::Tasks;
 use parking_lot::Mutex;
 use telemetry::Registry;
-use telemetry::traces::{SpanCounts, TraceOptions, Tracer};
+use telemetry::traces::{SpanCounts, TraceSettings, Tracer};
 
 use crate::peer::SpanExporter;
 
@@ -23,15 +23,14 @@ impl Traces {
     ///
     /// # Errors
     /// What is wrong with the settings.
-    pub fn open(options: &TraceOptions<'_>, service: &str, instance: &str, registry: &Registry) -> Result<Self, String> {
-        let Some(destination) = options.destination()? else {
+    pub fn open(settings: &TraceSettings, service: &str, instance: &str, registry: &Registry) -> Result<Self, String> {
+        let Some(destination) = settings.destination()? else {
             return Ok(Self::default());
         };
-        let sampler = options.sampler()?;
-        let service = if options.service_name.is_empty() {
-            service
-        } else {
-            options.service_name
+        let sampler = settings.sampler()?;
+        let service = match settings.otel_service_name.as_str() {
+            "" => service,
+            name => name,
         };
         let resource = [
             ("service.name", service),

@@ -9,8 +9,7 @@ use cluster::{ControlEngine, EncryptionSettings, Nowhere, Whereabouts};
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret};
 use telemetry::LogFormat;
-
-mod traces;
+use telemetry::traces::TraceSettings;
 
 /// What goes when there is no room (`CACHE_POLICY`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub enum CachePolicy {
 
 /// Settings of an auxiliary; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// Stable name of this node.
     pub node_id: String,
@@ -100,20 +99,9 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Open connections; when there are more, those idle for longest are closed.
     pub max_connections: usize,
-    /// Traces: the collector, as in `http://collector:4318`; spans are sent to `/v1/traces` there. None are recorded unless set.
-    pub otel_exporter_otlp_endpoint: String,
-    /// Traces: the whole address that spans are sent to, in place of the one above.
-    pub otel_exporter_otlp_traces_endpoint: String,
-    /// Traces: `http/protobuf`, which is the only one.
-    pub otel_exporter_otlp_protocol: String,
-    /// Traces: headers for the collector, as in `authorization=Bearer%20KEY`.
-    pub otel_exporter_otlp_headers: Secret,
-    /// Traces: which requests are recorded: `always_on`, `always_off`, `traceidratio`, or `parentbased_` and one of these.
-    pub otel_traces_sampler: String,
-    /// Traces: the share of requests for `traceidratio`.
-    pub otel_traces_sampler_arg: String,
-    /// Traces: `service.name` of this node's spans; `elasticore-master`, `-auxiliary`, `-worker` unless set.
-    pub otel_service_name: String,
+    /// Where spans of requests and jobs are sent, and which.
+    #[serde(flatten)]
+    pub traces: TraceSettings,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -157,13 +145,7 @@ impl Default for Settings {
             blob_scrub_bytes_per_second: ByteSize(32 << 20),
             max_in_flight: 4096,
             max_connections: 16_384,
-            otel_exporter_otlp_endpoint: String::new(),
-            otel_exporter_otlp_traces_endpoint: String::new(),
-            otel_exporter_otlp_protocol: String::new(),
-            otel_exporter_otlp_headers: Secret::default(),
-            otel_traces_sampler: String::new(),
-            otel_traces_sampler_arg: String::new(),
-            otel_service_name: String::new(),
+            traces: TraceSettings::default(),
             log_format: LogFormat::Text,
         }
     }
@@ -212,7 +194,7 @@ impl Settings {
             "MAX_CONNECTIONS must be 1 to 1000000",
         );
         problems.extend(self.encryption().problems());
-        problems.extend(self.traces().problems());
+        problems.extend(settings::Settings::problems(&self.traces));
         problems
     }
 

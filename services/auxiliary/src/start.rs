@@ -112,7 +112,7 @@ impl Foundation {
             source,
         })?;
         let encryption = settings.encryption().open(&registry)?;
-        let traces = Traces::open(&settings.traces(), "elasticore-auxiliary", &settings.node_id, &registry);
+        let traces = Traces::open(&settings.traces, "elasticore-auxiliary", &settings.node_id, &registry);
         let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
         let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);

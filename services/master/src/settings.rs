@@ -11,13 +11,13 @@ use control::raft::InitialMember;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, HumanDuration, List, Secret, Switch};
 use telemetry::LogFormat;
+use telemetry::traces::TraceSettings;
 
 use crate::app::limits::Network;
 
 pub use auth::Auth;
 
 mod auth;
-mod traces;
 
 /// Most copies of a cache entry.
 const MAX_REPLICAS: u32 = 5;
@@ -26,7 +26,7 @@ const MAX_VOTERS: usize = 7;
 
 /// Settings of a master; names as in the environment, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// Stable name of this node.
     pub node_id: String,
@@ -147,20 +147,9 @@ pub struct Settings {
     pub auth_issuer: String,
     /// How long API keys work while the control store is silent, and nobody can tell whether they were revoked.
     pub auth_max_silence: HumanDuration,
-    /// Traces: the collector, as in `http://collector:4318`; spans are sent to `/v1/traces` there. None are recorded unless set.
-    pub otel_exporter_otlp_endpoint: String,
-    /// Traces: the whole address that spans are sent to, in place of the one above.
-    pub otel_exporter_otlp_traces_endpoint: String,
-    /// Traces: `http/protobuf`, which is the only one.
-    pub otel_exporter_otlp_protocol: String,
-    /// Traces: headers for the collector, as in `authorization=Bearer%20KEY`.
-    pub otel_exporter_otlp_headers: Secret,
-    /// Traces: which requests are recorded: `always_on`, `always_off`, `traceidratio`, or `parentbased_` and one of these.
-    pub otel_traces_sampler: String,
-    /// Traces: the share of requests for `traceidratio`.
-    pub otel_traces_sampler_arg: String,
-    /// Traces: `service.name` of this node's spans; `elasticore-master`, `-auxiliary`, `-worker` unless set.
-    pub otel_service_name: String,
+    /// Where spans of requests and jobs are sent, and which.
+    #[serde(flatten)]
+    pub traces: TraceSettings,
     /// How logs are written.
     pub log_format: LogFormat,
 }
@@ -227,13 +216,7 @@ impl Default for Settings {
             auth_audience: String::new(),
             auth_issuer: String::new(),
             auth_max_silence: HumanDuration(Duration::from_secs(10 * 60)),
-            otel_exporter_otlp_endpoint: String::new(),
-            otel_exporter_otlp_traces_endpoint: String::new(),
-            otel_exporter_otlp_protocol: String::new(),
-            otel_exporter_otlp_headers: Secret::default(),
-            otel_traces_sampler: String::new(),
-            otel_traces_sampler_arg: String::new(),
-            otel_service_name: String::new(),
+            traces: TraceSettings::default(),
             log_format: LogFormat::Text,
         }
     }
@@ -250,7 +233,7 @@ impl settings::Settings for Settings {
         problems.extend(self.problems_of_raft());
         problems.extend(self.blobs().problems());
         problems.extend(self.encryption().problems());
-        problems.extend(self.traces().problems());
+        problems.extend(settings::Settings::problems(&self.traces));
         let wrong = |text: &String| Some(format!("TRUSTED_PROXIES: {}", text.parse::<Network>().err()?));
         problems.extend(self.trusted_proxies.0.iter().filter_map(wrong));
         problems.extend(self.problems_of_auth());

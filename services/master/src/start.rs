@@ -58,7 +58,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
     let me = member(&settings, public_address, private_address)?;
     let encryption = settings.encryption().open(&registry)?;
     encryption.follow(&tasks);
-    let traces = Traces::open(&settings.traces(), "elasticore-master", &settings.node_id, &registry);
+    let traces = Traces::open(&settings.traces, "elasticore-master", &settings.node_id, &registry);
     let tracer = traces.map_err(anyhow::Error::msg)?.export(&tasks);
     let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
     let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&tracer);

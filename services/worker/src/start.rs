@@ -97,7 +97,7 @@ impl Foundation {
         let compute = Compute::start(settings.worker_slots as usize).map_err(Error::Threads)?;
         let registry = new_registry();
         let encryption = settings.encryption().open(&registry)?;
-        let traces = Traces::open(&settings.traces(), "elasticore-worker", &settings.node_id, &registry);
+        let traces = Traces::open(&settings.traces, "elasticore-worker", &settings.node_id, &registry);
         let traces = traces.map_err(Error::Settings)?;
         let (token, policy) = (settings.cluster_token.expose(), PeerPolicy::default());
         let peers = PeerClient::encrypted(token, policy, encryption.node.clone(), &registry).traced(&traces.tracer);

@@ -9,5 +9,6 @@ mod partitions;
 mod queries;
 mod restart;
 mod shuffle;
+mod traced;
 mod work;
 mod workers;

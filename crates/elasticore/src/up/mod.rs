@@ -11,7 +11,6 @@ mod ports;
 mod progress;
 mod ready;
 mod stack;
-mod traces;
 
 use anyhow::{Context, bail};
 use telemetry::LogFormat;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use settings::{List, Secret};
+use telemetry::traces::TraceSettings;
 
 use super::UpArgs;
 use super::data::DataDir;
-use super::traces::{TraceSettings, with_traces};
 
 /// What all nodes of one stack share.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Shared<'a> {
 impl Shared<'_> {
     /// The master, with the control store.
     pub(super) fn master(&self) -> master::Settings {
-        let settings = master::Settings {
+        master::Settings {
             node_id: "master-1".to_owned(),
             bind: self.arguments.bind,
             port: self.arguments.port,
@@ -38,15 +38,15 @@ impl Shared<'_> {
                 None => master::Auth::Off,
             },
             elasticore_root_key: Secret::new(self.arguments.root_key().unwrap_or_default()),
+            traces: self.traces.clone(),
             ..master::Settings::default()
-        };
-        with_traces!(self.traces, settings)
+        }
     }
 
     /// An auxiliary, counted from 0, that joins through a master's public address.
     pub(super) fn auxiliary(&self, at: u16, master: &str) -> auxiliary::Settings {
         let node_id = format!("auxiliary-{}", at + 1);
-        let settings = auxiliary::Settings {
+        auxiliary::Settings {
             bind: self.arguments.bind,
             port: self.arguments.auxiliary_port(at),
             advertise_addr: self.arguments.host(),
@@ -55,15 +55,15 @@ impl Shared<'_> {
             blob_dir: self.data.join(&node_id).join("blobs"),
             backup_dir: self.data.join(&node_id).join("backups"),
             node_id,
+            traces: self.traces.clone(),
             ..auxiliary::Settings::default()
-        };
-        with_traces!(self.traces, settings)
+        }
     }
 
     /// A worker, counted from 0, that joins through a master's public address and may read `readable`.
     pub(super) fn worker(&self, at: u16, master: &str, readable: &[PathBuf]) -> worker::Settings {
         let node_id = format!("worker-{}", at + 1);
-        let settings = worker::Settings {
+        worker::Settings {
             bind: self.arguments.bind,
             port: self.arguments.worker_port(at),
             advertise_addr: self.arguments.host(),
@@ -73,9 +73,9 @@ impl Shared<'_> {
             work_dir: self.data.join(&node_id),
             data_dirs: List(readable.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
             node_id,
+            traces: self.traces.clone(),
             ..worker::Settings::default()
-        };
-        with_traces!(self.traces, settings)
+        }
     }
 }
 

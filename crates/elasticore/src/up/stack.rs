@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::Context;
 use futures::FutureExt;
 use futures::future::{join_all, select_all};
-use settings::Secret;
+use settings::{Secret, Sources};
+use telemetry::traces::TraceSettings;
 use uuid::Uuid;
 
 use super::UpArgs;
 use super::data::DataDir;
 use super::nodes::Shared;
-use super::traces::TraceSettings;
 
 /// All nodes of one process.
 pub(super) struct Stack {
@@ -39,7 +39,11 @@ impl Stack {
             arguments,
             data,
             token,
-            traces: TraceSettings::of_process()?,
+            // Each node under the name of its service.
+            traces: TraceSettings {
+                otel_service_name: String::new(),
+                ..settings::load(&Sources::of_process([])?)?
+            },
         };
         about_to_start("master-1");
         let master = master::start(shared.master()).await.context("master-1 cannot start")?;

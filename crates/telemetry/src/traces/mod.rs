@@ -20,7 +20,7 @@ mod tracer;
 
 pub use active::ActiveSpan;
 pub use context::TraceContext;
-pub use options::{Destination, TraceOptions};
+pub use options::{Destination, TraceSettings};
 pub use queue::{SpanCounts, SpanQueue};
 pub use sampler::Sampler;
 pub use span::{Event, Kind, Span, Value};

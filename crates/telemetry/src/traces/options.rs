@@ -1,26 +1,29 @@
 //! What operators set, by the names that OpenTelemetry has for it.
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use settings::{Secret, Settings};
 
 use super::Sampler;
 
-/// The settings of traces, as they were written.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TraceOptions<'a> {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector; no traces without.
-    pub endpoint: &'a str,
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`: where it takes traces, as it stands.
-    pub traces_endpoint: &'a str,
-    /// `OTEL_EXPORTER_OTLP_PROTOCOL`: there is one.
-    pub protocol: &'a str,
-    /// `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`, percent-encoded. A secret.
-    pub headers: &'a str,
-    /// `OTEL_TRACES_SAMPLER`.
-    pub sampler: &'a str,
-    /// `OTEL_TRACES_SAMPLER_ARG`.
-    pub sampler_arg: &'a str,
-    /// `OTEL_SERVICE_NAME`: what the service is called in place of its own name.
-    pub service_name: &'a str,
+/// The settings of traces: a group that every service has among its own. Names are as in the environment, in lower case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TraceSettings {
+    /// The collector, as in `http://collector:4318`; spans are sent to `/v1/traces` there. None are recorded unless set.
+    pub otel_exporter_otlp_endpoint: String,
+    /// The whole address that spans are sent to, in place of the one above.
+    pub otel_exporter_otlp_traces_endpoint: String,
+    /// `http/protobuf`, which is the only one.
+    pub otel_exporter_otlp_protocol: String,
+    /// Headers for the collector, as in `authorization=Bearer%20KEY`.
+    pub otel_exporter_otlp_headers: Secret,
+    /// Which requests are recorded: `always_on`, `always_off`, `traceidratio`, or `parentbased_` and one of these.
+    pub otel_traces_sampler: String,
+    /// The share of requests for `traceidratio`.
+    pub otel_traces_sampler_arg: String,
+    /// `service.name` of this node's spans; `elasticore-master`, `-auxiliary`, `-worker` unless set.
+    pub otel_service_name: String,
 }
 
 /// Where spans are sent.
@@ -38,34 +41,34 @@ impl std::fmt::Debug for Destination {
     }
 }
 
-impl TraceOptions<'_> {
-    /// What is wrong with them, one sentence each.
-    #[must_use]
-    pub fn problems(&self) -> Vec<String> {
+impl Settings for TraceSettings {
+    fn problems(&self) -> Vec<String> {
         // Without a collector they are for other programs, which may know more samplers and protocols.
-        if self.endpoint.is_empty() && self.traces_endpoint.is_empty() {
+        if self.otel_exporter_otlp_endpoint.is_empty() && self.otel_exporter_otlp_traces_endpoint.is_empty() {
             return Vec::new();
         }
         let mut problems: Vec<String> = [self.sampler().err(), self.destination().err()]
             .into_iter()
             .flatten()
             .collect();
-        if !["", "http/protobuf"].contains(&self.protocol) {
+        let protocol = self.otel_exporter_otlp_protocol.as_str();
+        if !["", "http/protobuf"].contains(&protocol) {
             problems.push(format!(
-                "OTEL_EXPORTER_OTLP_PROTOCOL is {:?}; only http/protobuf is spoken here: unset it, and name the collector's port for HTTP (4318 as \
-                 a rule, not 4317)",
-                self.protocol
+                "OTEL_EXPORTER_OTLP_PROTOCOL is {protocol:?}; only http/protobuf is spoken here: unset it, and name the collector's port for HTTP \
+                 (4318 as a rule, not 4317)"
             ));
         }
         problems
     }
+}
 
+impl TraceSettings {
     /// Which requests are recorded.
     ///
     /// # Errors
     /// What is wrong.
     pub fn sampler(&self) -> Result<Sampler, String> {
-        Sampler::of(self.sampler, self.sampler_arg)
+        Sampler::of(&self.otel_traces_sampler, &self.otel_traces_sampler_arg)
     }
 
     /// Where spans are sent; none unless set.
@@ -73,7 +76,10 @@ impl TraceOptions<'_> {
     /// # Errors
     /// What is wrong, without what was written where secrets are.
     pub fn destination(&self) -> Result<Option<Destination>, String> {
-        let (variable, url) = match (self.traces_endpoint, self.endpoint) {
+        let (variable, url) = match (
+            self.otel_exporter_otlp_traces_endpoint.as_str(),
+            self.otel_exporter_otlp_endpoint.as_str(),
+        ) {
             ("", "") => return Ok(None),
             ("", base) => (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -81,7 +87,7 @@ impl TraceOptions<'_> {
             ),
             (verbatim, _) => ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", verbatim.to_owned()),
         };
-        if self.traces_endpoint.is_empty() && self.endpoint.contains(['?', '#']) {
+        if self.otel_exporter_otlp_traces_endpoint.is_empty() && self.otel_exporter_otlp_endpoint.contains(['?', '#']) {
             return Err(format!(
                 "{variable} has a query, behind which /v1/traces is no path: set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to the whole address"
             ));
@@ -95,7 +101,7 @@ impl TraceOptions<'_> {
                 "{variable} must be an http:// or https:// address, as in http://collector:4318"
             ));
         }
-        let headers = headers(self.headers)?;
+        let headers = headers(self.otel_exporter_otlp_headers.expose())?;
         Ok(Some(Destination { url, headers }))
     }
 }
@@ -121,13 +127,13 @@ mod tests {
     use super::*;
 
     fn url(endpoint: &str, traces_endpoint: &str) -> Option<String> {
-        let options = TraceOptions {
-            endpoint,
-            traces_endpoint,
-            ..TraceOptions::default()
+        let settings = TraceSettings {
+            otel_exporter_otlp_endpoint: endpoint.to_owned(),
+            otel_exporter_otlp_traces_endpoint: traces_endpoint.to_owned(),
+            ..TraceSettings::default()
         };
-        assert_eq!(options.problems(), Vec::<String>::new());
-        options.destination().unwrap().map(|destination| destination.url)
+        assert_eq!(settings.problems(), Vec::<String>::new());
+        settings.destination().unwrap().map(|destination| destination.url)
     }
 
     #[test]
@@ -159,19 +165,19 @@ mod tests {
 
     #[test]
     fn what_is_set_for_others_is_nobodys_concern_without_a_collector() {
-        let mut options = TraceOptions {
-            protocol: "grpc",
-            sampler: "jaeger_remote",
-            headers: "none",
-            ..TraceOptions::default()
+        let mut settings = TraceSettings {
+            otel_exporter_otlp_protocol: "grpc".to_owned(),
+            otel_traces_sampler: "jaeger_remote".to_owned(),
+            otel_exporter_otlp_headers: Secret::new("none"),
+            ..TraceSettings::default()
         };
-        assert_eq!(options.problems(), Vec::<String>::new());
-        assert!(options.destination().unwrap().is_none());
-        options.traces_endpoint = "http://c:4318/in?key=1";
-        assert_eq!(options.problems().len(), 3);
-        let base = TraceOptions {
-            endpoint: "http://c:4318/in?key=1",
-            ..TraceOptions::default()
+        assert_eq!(settings.problems(), Vec::<String>::new());
+        assert!(settings.destination().unwrap().is_none());
+        settings.otel_exporter_otlp_traces_endpoint = "http://c:4318/in?key=1".to_owned();
+        assert_eq!(settings.problems().len(), 3);
+        let base = TraceSettings {
+            otel_exporter_otlp_endpoint: "http://c:4318/in?key=1".to_owned(),
+            ..TraceSettings::default()
         };
         let told = base.problems().join("");
         assert!(told.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), "{told}");
@@ -179,13 +185,13 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once() {
-        let options = TraceOptions {
-            endpoint: "collector:4317",
-            protocol: "grpc",
-            sampler: "sometimes",
-            ..TraceOptions::default()
+        let settings = TraceSettings {
+            otel_exporter_otlp_endpoint: "collector:4317".to_owned(),
+            otel_exporter_otlp_protocol: "grpc".to_owned(),
+            otel_traces_sampler: "sometimes".to_owned(),
+            ..TraceSettings::default()
         };
-        let problems = options.problems().join("\n");
+        let problems = settings.problems().join("\n");
         for name in [
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "OTEL_EXPORTER_OTLP_PROTOCOL",

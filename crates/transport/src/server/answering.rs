@@ -164,7 +164,7 @@ impl Future for Answering {
         }
         self.within(|_| debug!(status = status.as_u16(), elapsed = ?took, "answered"));
         if let Some(span) = self.span.take() {
-            traced::end(span, status);
+            traced::end(&self.layers, span, status);
         }
         if let Some(Current {
             id, asked: Some(asked), ..

@@ -42,8 +42,11 @@ pub(super) fn begin(
     (context, span)
 }
 
-/// The request was answered.
-pub(super) fn end(mut span: ActiveSpan, status: StatusCode) {
+/// The request was answered. Between nodes, who is not one leaves no span: it could fill the queue of those that matter.
+pub(super) fn end(layers: &Layers, mut span: ActiveSpan, status: StatusCode) {
+    if layers.is_private() && status == StatusCode::UNAUTHORIZED {
+        return span.forget();
+    }
     span.set("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.fail(status.as_str().to_owned());

@@ -46,7 +46,7 @@ impl World {
             master.stopping = false;
             let process = Process::new(name, fork());
             master.process = Some(Arc::clone(&process));
-            let root = self.dir.path().join(format!("{name}.{}", master.incarnation));
+            let root = self.dir.join(format!("{name}.{}", master.incarnation));
             let mut options = RaftOptions::new(&root, name);
             options.address = member(name).address;
             // An operator sees to it that the settings name masters that are there.

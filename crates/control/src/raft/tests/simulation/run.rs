@@ -1,6 +1,7 @@
 //! One run: masters, clients and faults; then everything is healed, and everybody is asked what became of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,14 +59,16 @@ pub(super) fn simulate(setup: Setup) -> Outcome {
         .enable_time()
         .start_paused(true)
         .build();
-    runtime.expect("a runtime").block_on(run(setup))
+    // Not the world's: its parts hold each other, and it is never dropped.
+    let dir = tempfile::tempdir().expect("a directory for locks");
+    runtime.expect("a runtime").block_on(run(setup, dir.path()))
 }
 
-async fn run(setup: Setup) -> Outcome {
+async fn run(setup: Setup, dir: &Path) -> Outcome {
     // As long as it lives.
     let _teller = setup.told.then(|| tracing::subscriber::set_default(Teller::new()));
     let mut rng = Rng::with_seed(setup.seed);
-    let world = World::new(rng.u64(..), setup.masters, setup.mutant, setup.told);
+    let world = World::new(rng.u64(..), setup.masters, setup.mutant, setup.told, dir);
     for name in world.initial_names() {
         tokio::time::sleep(Duration::from_millis(rng.u64(..300))).await;
         world.boot(&name, false);

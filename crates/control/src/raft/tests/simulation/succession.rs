@@ -1,5 +1,6 @@
 //! How long there are no writes after the leader has died, when nothing else is wrong.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,14 +26,15 @@ pub(super) fn times_without_writes(seed: u64, masters: usize) -> Vec<Duration> {
         .enable_time()
         .start_paused(true)
         .build();
-    let times = runtime.expect("a runtime").block_on(run(seed, masters));
+    let dir = tempfile::tempdir().expect("a directory for locks");
+    let times = runtime.expect("a runtime").block_on(run(seed, masters, dir.path()));
     assert_eq!(panics::take(), Vec::<String>::new(), "seed {seed}");
     times
 }
 
-async fn run(seed: u64, masters: usize) -> Vec<Duration> {
+async fn run(seed: u64, masters: usize, dir: &Path) -> Vec<Duration> {
     let mut rng = Rng::with_seed(seed);
-    let world = World::new(rng.u64(..), masters, None, false);
+    let world = World::new(rng.u64(..), masters, None, false, dir);
     world.weather.lock().calm = true;
     let answered = Arc::new(Mutex::new(Vec::new()));
     let mut times = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use fastrand::Rng;
 use openraft::rt::WatchReceiver as _;
 use parking_lot::Mutex;
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::Mutant;
@@ -48,7 +48,7 @@ pub(super) struct World {
     sequence: AtomicU64,
     pub(super) masters: Mutex<BTreeMap<String, Master>>,
     pub(super) initial: Vec<InitialMember>,
-    pub(super) dir: TempDir,
+    pub(super) dir: PathBuf,
     pub(super) size: Size,
     /// A master that has lost its disk, and the id of the one it had, for a network that pretends it still has it.
     forged: Mutex<Option<(String, Uuid)>>,
@@ -104,12 +104,11 @@ pub(super) fn name_of(address: &str) -> String {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, size: usize, mutant: Option<Mutant>, told: bool) -> Arc<Self> {
+    pub(super) fn new(seed: u64, size: usize, mutant: Option<Mutant>, told: bool, dir: &Path) -> Arc<Self> {
         let names = (1..=size).map(|number| format!("m{number}"));
-        let dir = tempfile::tempdir().expect("a directory for locks");
         let mut rng = Rng::with_seed(seed);
         Arc::new(Self {
-            trace: Trace::new(told, dir.path().display().to_string()),
+            trace: Trace::new(told, dir.display().to_string()),
             size: Size::of(&mut rng),
             rng: Mutex::new(rng),
             weather: Mutex::default(),
@@ -123,7 +122,7 @@ impl World {
             sequence: AtomicU64::new(1),
             masters: Mutex::default(),
             initial: names.map(|name| member(&name)).collect(),
-            dir,
+            dir: dir.to_owned(),
             forged: Mutex::default(),
         })
     }
