@@ -167,6 +167,41 @@ async fn after_a_restart_of_everything_nobody_waits_when_all_are_back() {
 }
 
 #[tokio::test]
+async fn a_ring_that_the_store_has_lost_is_written_again_with_all_its_lives() {
+    let store = Fake::new();
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let _running = peers(&store, &["a", "b", "c"]).await;
+    let before = master.settles(&["a", "b", "c"]).await;
+    store.lose();
+    let after = master.sees("the ring again", |record| record.epoch != before.epoch).await;
+    assert!(after.epoch > before.epoch, "{after:?}");
+    assert_eq!(
+        (after.phase, &after.layout),
+        (Phase::Stable, &before.layout),
+        "nobody joins or moves"
+    );
+    master.settles(&["a", "b", "c"]).await;
+}
+
+#[tokio::test]
+async fn a_master_that_remembers_no_ring_begins_above_the_epoch_that_nodes_serve() {
+    let store = Fake::new();
+    let master = Master::start(&store, "one", Settings::default()).await;
+    let running = peers(&store, &["a", "b"]).await;
+    let before = master.settles(&["a", "b"]).await;
+    drop(master);
+    running.iter().for_each(|peer| peer.lag(true));
+    store.lose();
+    let master = Master::start(&store, "two", Settings::default()).await;
+    let first = master.sees("a first ring", |record| !record.layout.members.is_empty()).await;
+    assert!(first.epoch > before.epoch, "{first:?} after {before:?}");
+    let moved = |record: &RingRecord| record.phase != Phase::Moving;
+    assert!(!master.sees_within(INTERVAL * 5, moved).await, "nobody is synced");
+    running.iter().for_each(|peer| peer.lag(false));
+    master.sees("a stable ring", |record| record.phase == Phase::Stable).await;
+}
+
+#[tokio::test]
 async fn who_is_told_of_a_newer_epoch_learns_it_without_the_watch() {
     let store = Fake::new();
     // Not running: as if its watch were late.

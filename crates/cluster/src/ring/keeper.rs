@@ -180,6 +180,7 @@ impl Keeper {
             masters: term.prober.masters.clone(),
             complaints: term.prober.complaints.clone(),
             drains: snapshot.drains().clone(),
+            known: snapshot.routing().record().clone(),
             // The request that began a change is gone from the store before this node hears of that.
             rebalance: snapshot.rebalance() && held.is_none_or(|held| snapshot.epoch() >= held.record.epoch),
             patience_over: false,

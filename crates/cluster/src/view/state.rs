@@ -80,7 +80,8 @@ impl State {
         }
         match newest(update, keys::RING) {
             Some(Some(entry)) => self.record(&entry, listed),
-            Some(None) => self.ring = Some(None),
+            // Nobody removes it: the store has lost its data. What was known stays, until there is a record, which is newer whatever its revision.
+            Some(None) => self.ring = Some(self.ring.take().flatten().map(|(record, _)| (record, 0))),
             None => {}
         }
         self.rebuild();

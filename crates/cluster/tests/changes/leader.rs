@@ -84,6 +84,7 @@ impl Leader {
             health: self.health.clone(),
             masters: BTreeMap::from([(NodeId::try_new("master-2").expect("valid"), status)]),
             drains: self.drains.clone(),
+            known: world.record.clone().unwrap_or_default(),
             rebalance: self.rebalance,
             complaints: self.complaints.clone(),
             patience_over: false,

@@ -2,6 +2,7 @@
 
 mod complaints;
 mod deaths;
+mod forgotten;
 mod invariants;
 mod leader;
 mod random;

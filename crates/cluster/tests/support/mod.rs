@@ -77,6 +77,18 @@ impl Fake {
         self.shared.written.send_replace(state.revision);
     }
 
+    /// Loses everything: keys and leases.
+    pub(crate) fn lose(&self) {
+        let mut state = self.shared.state.lock();
+        state.leases.clear();
+        for key in std::mem::take(&mut state.keys).into_keys() {
+            state.revision += 1;
+            let revision = state.revision;
+            state.history.push(Event::Delete { key, revision });
+        }
+        self.shared.written.send_replace(state.revision);
+    }
+
     /// Forgets history up to now.
     pub(crate) fn compact(&self) {
         let mut state = self.shared.state.lock();

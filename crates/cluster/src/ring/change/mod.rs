@@ -77,7 +77,18 @@ pub fn complaints(record: &RingRecord, seen: &Seen) -> usize {
     complaints::count(record, seen)
 }
 
+/// The ring of a store that has none: the first one, or one after the store has lost its data. Nodes go on by the last ring then, until
+/// there is another, so its epoch is above all that anybody says.
 fn first(seen: &Seen, policy: Policy) -> Option<Step> {
+    if !seen.all_were_asked() {
+        return None;
+    }
+    let newest = seen.newest_epoch();
+    let known = &seen.known;
+    if known.epoch == newest && !known.layout.members.is_empty() {
+        // What nodes hold is where that ring says; they register again one after the other. Who is gone goes in a step of its own.
+        return Some(Step::to(known, known.phase, known.previous.clone(), Cause::Forgotten));
+    }
     let Policy { virtual_nodes, replicas } = policy;
     let layout = |members| Layout {
         virtual_nodes,
@@ -90,8 +101,11 @@ fn first(seen: &Seen, policy: Policy) -> Option<Step> {
         .filter_map(|id| seen.candidate(id))
         .map(ring_member)
         .collect();
-    let nothing = RingRecord::default();
-    (!members.is_empty() && seen.is_complete()).then(|| Step::moving(&nothing, layout(Vec::new()), layout(members), Cause::First))
+    let nothing = RingRecord {
+        epoch: newest,
+        ..RingRecord::default()
+    };
+    (!members.is_empty()).then(|| Step::moving(&nothing, layout(Vec::new()), layout(members), Cause::First))
 }
 
 fn moved(record: &RingRecord, seen: &Seen) -> Option<Step> {

@@ -23,6 +23,8 @@ pub struct Seen {
     pub complaints: BTreeMap<(NodeId, NodeId), u64>,
     /// Lives that were asked to leave the ring.
     pub drains: BTreeMap<NodeId, BootId>,
+    /// The ring as the leader last knew it: that of the store, unless the store has lost it.
+    pub known: RingRecord,
     /// Whether everybody was asked to compare what they hold.
     pub rebalance: bool,
     /// Whether those that are missing have been waited for long enough, see [`stranded`](super::stranded).
@@ -170,6 +172,18 @@ impl Seen {
     /// Whether it is known of all registered nodes how they are: those that start together come in together.
     pub(super) fn is_complete(&self) -> bool {
         !self.registered.values().any(|member| self.is_unprobed(member))
+    }
+
+    /// Whether that is known of those in the last ring too, registered or not.
+    pub(super) fn all_were_asked(&self) -> bool {
+        self.is_complete() && self.health.values().all(|health| health.probed)
+    }
+
+    /// The newest epoch that anybody knows of.
+    pub(super) fn newest_epoch(&self) -> Epoch {
+        let nodes = self.health.values().filter_map(|health| Some(health.report.as_ref()?.epoch));
+        let masters = self.masters.values().map(|status| status.epoch);
+        nodes.chain(masters).fold(self.known.epoch, Epoch::max)
     }
 
     fn is_unprobed(&self, member: &Member) -> bool {

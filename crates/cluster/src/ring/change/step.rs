@@ -23,6 +23,8 @@ pub struct Step {
 pub enum Cause {
     /// There was none.
     First,
+    /// The store has lost it.
+    Forgotten,
     /// Everybody was lost, and they are back.
     Restart,
     /// These lives are over.
@@ -85,6 +87,7 @@ impl fmt::Display for Cause {
         let names = |ids: &[NodeId]| ids.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
         match self {
             Self::First => f.write_str("the first nodes are here"),
+            Self::Forgotten => f.write_str("the control store has lost it"),
             Self::Restart => f.write_str("the nodes are back after all were lost"),
             Self::Gone(ids) => write!(f, "gone: {}", names(ids)),
             Self::Unreachable(id) => write!(f, "{id} does not answer"),

@@ -106,6 +106,27 @@ fn an_owner_that_restarted_is_called_once_its_new_life_is_in_the_ring() {
 }
 
 #[test]
+fn a_ring_stays_when_the_store_has_lost_its_data_until_there_is_another() {
+    let mut state = State::default();
+    let (a, b) = (auxiliary("a", "h:1"), auxiliary("b", "h:2"));
+    state.ring(Update::Listed(vec![], 1));
+    assert_eq!(state.snapshot().epoch(), Epoch(0), "there was none");
+    state.members(Update::Listed(vec![entry("members/auxiliary/a", &a, 2)], 2));
+    state.ring(Update::Changed(vec![Event::Put(entry(keys::RING, &ring(5, &[&a]), 50))]));
+    state.members(Update::Listed(vec![], 1));
+    state.ring(Update::Listed(vec![], 1));
+    assert_eq!(state.snapshot().epoch(), Epoch(5));
+    assert_eq!(
+        state.snapshot().routing().owner("", "k").unwrap().address,
+        "h:1",
+        "it goes on"
+    );
+    state.members(Update::Changed(vec![Event::Put(entry("members/auxiliary/b", &b, 2))]));
+    state.ring(Update::Changed(vec![Event::Put(entry(keys::RING, &ring(6, &[&b]), 3))]));
+    assert_eq!(state.snapshot().epoch(), Epoch(6));
+}
+
+#[test]
 fn an_older_ring_never_replaces_a_newer_one() {
     let mut state = State::default();
     let a = auxiliary("a", "h:1");
