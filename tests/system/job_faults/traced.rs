@@ -12,7 +12,7 @@ async fn attempt_that_died_with_its_worker_is_an_event_of_the_job_and_the_next_o
     let collector = Collector::start().await;
     let mut builder = Sandbox::raft().auxiliaries(1);
     for role in [Role::Master, Role::Worker] {
-        builder = builder.set(role, "OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint());
+        builder = builder.set(role, "OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
     }
     let mut stack = builder.start().await;
     let (api, orders) = (stack.api(), orders(&stack));

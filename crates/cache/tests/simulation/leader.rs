@@ -165,6 +165,7 @@ impl<'a> Term<'a> {
             health: self.health.clone(),
             masters: self.masters(),
             drains: control.drains(),
+            known: record.cloned().unwrap_or_default(),
             rebalance: control.rebalance(),
             complaints: BTreeMap::new(),
             patience_over: false,
