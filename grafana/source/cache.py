@@ -1,4 +1,4 @@
-"""The cache: what clients do, where entries are, and whether every entry has its copies."""
+"""The cache: what clients do, where entries are, what namespaces hold, and whether every entry has its copies."""
 
 from .panels import Board, Query, Row, Variable, graph, quantiles
 
@@ -99,6 +99,61 @@ OWNERS = Row(
     ),
 )
 
+CHOSEN = f'{OWNER},namespace=~"$namespace"'
+READS = f"cache_namespace_reads_total{{{CHOSEN}}}{RATE}"
+FOUND = f'cache_namespace_reads_total{{{CHOSEN},result="hit"}}{RATE}'
+NAMESPACES = Row(
+    "Namespaces",
+    (
+        graph(
+            "Entries by namespace",
+            "Copies not counted. A node that knows 256 namespaces counts others that have no quota as /others.",
+            "short",
+            Query(f"sum by (namespace) (cache_namespace_entries{{{CHOSEN}}})", "{{namespace}}"),
+        ),
+        graph(
+            "Bytes by namespace",
+            "Memory of these entries, keys and bookkeeping included.",
+            "bytes",
+            Query(f"sum by (namespace) (cache_namespace_bytes{{{CHOSEN}}})", "{{namespace}}"),
+        ),
+        graph(
+            "Reads by namespace",
+            "Reads at the nodes that hold the entries.",
+            "ops",
+            Query(f"sum by (namespace) (rate({READS}))", "{{namespace}}"),
+        ),
+        graph(
+            "Hit rate by namespace",
+            "Reads that found something, of all reads of the namespace.",
+            "percentunit",
+            Query(
+                f"sum by (namespace) (rate({FOUND})) / (sum by (namespace) (rate({READS})) > 0)",
+                "{{namespace}}",
+            ),
+            maximum=1,
+        ),
+        graph(
+            "Evictions by namespace",
+            "Entries dropped to stay within the namespace's quota, or the node's bounds.",
+            "ops",
+            Query(f"sum by (namespace) (rate(cache_namespace_evictions_total{{{CHOSEN}}}{RATE}))", "{{namespace}}"),
+        ),
+        graph(
+            "Quota taken",
+            "Of what PUT /namespaces/{ns} allows. A namespace that is full evicts its own entries; its hit rate says whether that hurts.",
+            "percentunit",
+            *(
+                Query(
+                    f"sum by (namespace) (cache_namespace_{what}{{{CHOSEN}}}) / sum by (namespace) (cache_namespace_quota_{what}{{{CHOSEN}}})",
+                    f"{{{{namespace}}}} {what}",
+                )
+                for what in ("entries", "bytes")
+            ),
+        ),
+    ),
+)
+
 COPIES = Row(
     "Copies, range sync, backups",
     (
@@ -160,4 +215,7 @@ COPIES = Row(
 AUXILIARY = Variable(
     "auxiliary", "Auxiliary", "Only these auxiliaries, where a panel is by node.", 'label_values(up{job="auxiliary"}, instance)'
 )
-BOARD = Board("elasticore-cache", "ElastiCore cache", __doc__, (CLIENTS, OWNERS, COPIES), (AUXILIARY,))
+NAMESPACE = Variable(
+    "namespace", "Namespace", "Only these namespaces, where a panel is by namespace.", "label_values(cache_namespace_entries, namespace)"
+)
+BOARD = Board("elasticore-cache", "ElastiCore cache", __doc__, (CLIENTS, OWNERS, NAMESPACES, COPIES), (NAMESPACE, AUXILIARY))

@@ -58,7 +58,7 @@ WELL = Row(
         ),
         figure(
             "Alerts",
-            "Alerts that fire now; docs/alerts.md says what to do about each.",
+            "Alerts that fire now; docs/troubleshooting.md says what to do about each.",
             "short",
             Query('count(ALERTS{alertstate="firing"}) or vector(0)', "firing"),
             warn=1,

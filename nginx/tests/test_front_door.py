@@ -54,6 +54,15 @@ class FrontDoor(DoorTest):
             if self.executed() > before:
                 self.assert_problem(answer, 504, "timeout")
 
+    def test_write_after_a_503_that_then_reaches_nobody_was_not_executed(self):
+        self.masters[0].mode = "503"
+        self.masters[1].stop()
+        self.masters[2].stop()
+        for i in range(12):
+            answer = self.ask(("PUT", "POST", "DELETE")[i % 3], f"/kv/{i}", b"value")
+            self.assertEqual(answer[0], 503, answer)
+        self.assertEqual(self.executed(), 0)
+
     def test_no_master_at_all_says_not_executed(self):
         for master in self.masters:
             master.stop()

@@ -70,7 +70,7 @@ def check(store: str, directory: Path) -> tuple[int, list[str]]:
             # The answers of one moment, about which the load knows all.
             facts = Facts(load, time.time(), WINDOW)
             results = ask_panels(stack, facts)
-            results += ask_of_one_node(stack, facts)
+            results += ask_of_choices(stack, facts)
             results += ask_rules(stack, facts)
         change_the_leader(stack)
         results += ask_annotations(stack, begun)
@@ -95,17 +95,17 @@ def ask_panels(stack: Stack, facts: Facts) -> list[tuple[str, str | None]]:
     return results
 
 
-def ask_of_one_node(stack: Stack, facts: Facts) -> list[tuple[str, str | None]]:
-    """With one node chosen, a dashboard shows that node and no other."""
-    results = []
-    for choice, asked in queries.of_one_node(f"{WINDOW}s").items():
-        node, seen = choice.split(": ")[1], 0
+def ask_of_choices(stack: Stack, facts: Facts) -> list[tuple[str, str | None]]:
+    """With one node or namespace chosen, a dashboard shows that one and no other."""
+    results = [(variable, "is never chosen") for variable in sorted(queries.never_chosen())]
+    for choice in queries.CHOICES:
+        asked, seen = choice.queries(f"{WINDOW}s"), 0
         for query in asked:
             answer = stack.query(query.expr, facts.at)
             seen += bool(answer)
-            others = sorted({labels["instance"] for labels, _ in answer if "instance" in labels} - {node})
-            results.append((f"{query.place} of {node}", f"shows {others}" if others else None))
-        results.append((choice, None if seen > len(asked) / 2 else f"only {seen} of {len(asked)} queries have data"))
+            others = sorted({labels[choice.label] for labels, _ in answer if choice.label in labels} - {choice.value})
+            results.append((f"{query.place} of {choice.value}", f"shows {others}" if others else None))
+        results.append((f"{choice.board}: {choice.value}", None if seen > len(asked) / 2 else f"only {seen} of {len(asked)} queries have data"))
     return results
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .load import HITS, KEYS, MISSES, Load
+from .load import HITS, KEYS, MISSES, NAMESPACE, NAMESPACED_HITS, NAMESPACED_KEYS, NAMESPACED_MISSES, QUOTA_ENTRIES, Load
 from .queries import Query
 from .stack import COUNTS
 
@@ -11,6 +11,7 @@ MASTERS, AUXILIARIES, WORKERS = COUNTS.values()
 NODES = sum(COUNTS.values())
 CACHE_COPIES = BLOB_COPIES = 2
 HIT_RATIO = HITS / (HITS + MISSES)
+NAMESPACED_READS = NAMESPACED_HITS + NAMESPACED_MISSES
 
 # Rows of one control store are empty with the other.
 OTHER_STORE = {"etcd": ("raft_", "control_store_revision", "control_store_db_bytes"), "raft": ("etcd_",)}
@@ -25,6 +26,7 @@ MAY_BE_EMPTY = {
     "nodes / Connections refused in the handshake, or ended later / ended, {{reason}}": "encryption is off",
     "nodes / Certificates renewed / {{role}} {{result}}": "encryption is off",
     "control / Entries and reads per message / reads per question": "the leader answers reads by its lease",
+    "cache / Quota taken / {{namespace}} bytes": "the quota is of entries",
 }
 # Selectors of alerts that match nothing while all is well.
 NEVER_IN_HEALTH = {
@@ -117,6 +119,11 @@ def rates(**kinds: str) -> Expectation:
     return Expectation(parts=parts, tolerance=0.3)
 
 
+def by_namespace(default, named, tolerance: float) -> Expectation:
+    """Others may be there: who reads a namespace before a node knows of it is counted among those."""
+    return Expectation(parts={"_default": default, NAMESPACE: named}, tolerance=tolerance)
+
+
 def jobs_ended() -> Expectation:
     parts = {"succeeded": lambda f: f.load.count("succeeded"), "failed": lambda f: f.load.count("failed"), "cancelled": 0}
     # An increase is extrapolated to the whole window.
@@ -163,13 +170,26 @@ KNOWN = {
     "cache / Hit rate / hit rate": Expectation(total=HIT_RATIO, tolerance=0.05),
     "cache / Failed operations / {{operation}} {{result}}": exactly(0),
     "cache / Batching / operations per batch": Expectation(low=1, high=1000),
-    "cache / Entries by node / {{instance}}": Expectation(total=CACHE_COPIES * KEYS, tolerance=0.1, series=AUXILIARIES),
+    "cache / Entries by node / {{instance}}": Expectation(total=CACHE_COPIES * (KEYS + NAMESPACED_KEYS), tolerance=0.1, series=AUXILIARIES),
     "cache / Bytes by node / {{instance}}": Expectation(low=1000, high=1e8, series=AUXILIARIES),
     "cache / Operations by node / {{instance}}": Expectation(total=lambda f: f.rate(CACHE_KINDS), tolerance=0.3, series=AUXILIARIES),
     "cache / Time at the node (p99) / p99 {{instance}}": Expectation(low=1e-9, high=10, series=AUXILIARIES),
     "cache / Writes to copies / {{instance}}": Expectation(
         total=lambda f: f.rate("cache_put cache_delete"), tolerance=0.3, series=AUXILIARIES
     ),
+    "cache / Entries by namespace / {{namespace}}": by_namespace(KEYS, NAMESPACED_KEYS, 0.15),
+    "cache / Bytes by namespace / {{namespace}}": Expectation(least=1000, high=1e6),
+    "cache / Reads by namespace / {{namespace}}": by_namespace(
+        lambda f: f.rate("cache_hit cache_miss") * (1 - NAMESPACED_READS / (HITS + MISSES)),
+        lambda f: f.rate("cache_hit cache_miss") * NAMESPACED_READS / (HITS + MISSES),
+        0.3,
+    ),
+    "cache / Hit rate by namespace / {{namespace}}": by_namespace(
+        (HITS - NAMESPACED_HITS) / (HITS + MISSES - NAMESPACED_READS), NAMESPACED_HITS / NAMESPACED_READS, 0.1
+    ),
+    "cache / Evictions by namespace / {{namespace}}": exactly(0),
+    # Parts of nodes are rounded up.
+    "cache / Quota taken / {{namespace}} entries": Expectation(total=NAMESPACED_KEYS / QUOTA_ENTRIES, tolerance=0.05, series=1),
     "cache / Ring phase / {{phase}}": exactly(1, 3),
     "cache / Ring phase / too few copies": exactly(0, 1),
     "cache / Ring phase / nodes that cannot be reached": exactly(0, 1),

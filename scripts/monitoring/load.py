@@ -13,6 +13,8 @@ from .stack import ROOT
 TICK_SECONDS = 0.5
 HITS, MISSES, PUTS, EXPIRING, KV_PUTS, KV_GETS, KV_MISSES = 9, 3, 4, 1, 2, 3, 1
 KEYS = 50
+# Of these hits and misses so many are in a namespace with a quota, which has entries of its own.
+NAMESPACE, NAMESPACED_KEYS, NAMESPACED_HITS, NAMESPACED_MISSES, QUOTA_ENTRIES = "known", 10, 2, 2, 300
 JOB_SECONDS = 2.0
 QUERY = """
     SELECT l_returnflag, o_orderpriority, count(*) AS items FROM lineitem JOIN orders ON l_orderkey = o_orderkey
@@ -45,6 +47,10 @@ class Load:
         connection = http.client.HTTPConnection(self.host, timeout=30)
         for n in range(KEYS):
             self._ask(connection, "cache_put", "PUT", f"/cache/known-{n}", b"x" * 100, {201})
+        quota = json.dumps({"max_entries": QUOTA_ENTRIES}).encode()
+        self._ask(connection, "quota", "PUT", f"/namespaces/{NAMESPACE}", quota, {201}, Content_Type="application/json")
+        for n in range(NAMESPACED_KEYS):
+            self._ask(connection, "cache_put", "PUT", f"/cache/known-{n}?ns={NAMESPACE}", b"x" * 100, {201})
         self._dataset(connection)
         threads = [
             threading.Thread(target=self._work, args=(work, pause))
@@ -85,9 +91,11 @@ class Load:
 
     def _cache(self, connection, tick: int) -> None:
         for n in range(HITS):
-            self._ask(connection, "cache_hit", "GET", f"/cache/known-{(tick * HITS + n) % KEYS}", None, {200})
+            key = f"known-{n}?ns={NAMESPACE}" if n < NAMESPACED_HITS else f"known-{(tick * HITS + n) % KEYS}"
+            self._ask(connection, "cache_hit", "GET", f"/cache/{key}", None, {200})
         for n in range(MISSES):
-            self._ask(connection, "cache_miss", "GET", f"/cache/unknown-{tick}-{n}", None, {404})
+            namespace = f"?ns={NAMESPACE}" if n < NAMESPACED_MISSES else ""
+            self._ask(connection, "cache_miss", "GET", f"/cache/unknown-{tick}-{n}{namespace}", None, {404})
         for n in range(PUTS):
             self._ask(connection, "cache_put", "PUT", f"/cache/known-{(tick * PUTS + n) % KEYS}", b"y" * 100, {200})
         for n in range(EXPIRING):

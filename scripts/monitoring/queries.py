@@ -48,30 +48,43 @@ def panels(window: str = "1m") -> list[Query]:
     ]
 
 
-# What somebody picks on each dashboard that has a choice: one node.
-CHOSEN = {
-    "cache": {"auxiliary": "auxiliary-1"},
-    "control": {"master": "master-1"},
-    "jobs": {"worker": "worker-1"},
-    "nodes": {"role": "auxiliary", "node": "auxiliary-1"},
-}
+@dataclass(frozen=True)
+class Choice:
+    """What somebody picks on a dashboard. The last one picked must then be the only value of a label."""
 
+    board: str
+    picked: dict[str, str]
+    label: str = "instance"
 
-def of_one_node(window: str = "1m") -> dict[str, list[Query]]:
-    """By the name of a node, every query of a dashboard on which it is chosen that asks for what is chosen."""
-    found = {}
-    for name, board in boards().items():
-        variables = [variable["name"] for variable in board["templating"].get("list", [])]
-        if not variables:
-            continue
-        chosen = CHOSEN[name]
-        found[f"{name}: {chosen[variables[-1]]}"] = [
-            Query(name, panel["title"], target["legendFormat"], asked(board, target["expr"], window, chosen), panel["fieldConfig"]["defaults"]["unit"])
+    @property
+    def value(self) -> str:
+        return list(self.picked.values())[-1]
+
+    def queries(self, window: str = "1m") -> list[Query]:
+        """Those that ask for what is picked last."""
+        board, variable = boards()[self.board], list(self.picked)[-1]
+        return [
+            Query(self.board, panel["title"], target["legendFormat"], asked(board, target["expr"], window, self.picked), panel["fieldConfig"]["defaults"]["unit"])
             for panel in board["panels"]
             for target in panel.get("targets", [])
-            if f"${variables[-1]}" in target["expr"]
+            if re.search(rf"\${variable}\b", target["expr"])
         ]
-    return found
+
+
+# Of every variable of every dashboard one value.
+CHOICES = (
+    Choice("cache", {"namespace": "known"}, label="namespace"),
+    Choice("cache", {"auxiliary": "auxiliary-1"}),
+    Choice("control", {"master": "master-1"}),
+    Choice("jobs", {"worker": "worker-1"}),
+    Choice("nodes", {"role": "auxiliary", "node": "auxiliary-1"}),
+)
+
+
+def never_chosen() -> set[str]:
+    """Variables of dashboards that are in no choice."""
+    variables = {f"{name}: {variable['name']}" for name, board in boards().items() for variable in board["templating"].get("list", [])}
+    return variables - {f"{choice.board}: {variable}" for choice in CHOICES for variable in choice.picked}
 
 
 def annotations() -> dict[str, str]:

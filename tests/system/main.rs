@@ -16,6 +16,7 @@ mod job_faults;
 mod jobs;
 mod kv_histories;
 mod leaders;
+mod restarts;
 mod secrets;
 mod traces;
 mod up;

@@ -177,6 +177,9 @@ pub struct NamespaceListing {
     pub unanswered: Vec<Unanswered>,
 }
 
+/// How the default namespace, which has no name, is called where there must be one: in paths and in labels of metrics.
+pub const DEFAULT_NAMESPACE: &str = "_default";
+
 /// What a namespace holds and may hold, over the whole cache, copies not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct NamespaceReport {

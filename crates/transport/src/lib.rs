@@ -23,4 +23,4 @@ pub use extract::{ApiJson, ApiPath, ApiQuery, read_body};
 pub use request_id::RequestId;
 pub use streamed::streamed;
 pub use traced::Traced;
-pub use upload::{client_upload, upload};
+pub use upload::{client_upload, leave_unread, upload};

@@ -93,7 +93,7 @@ impl Pace {
 }
 
 /// Lets a body go whose request was refused before anybody read it.
-pub(crate) fn leave_unread(body: Body) {
+pub fn leave_unread(body: Body) {
     if !body.is_end_stream() {
         drop(Unread(Some(body.into_data_stream())));
     }

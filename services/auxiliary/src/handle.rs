@@ -79,7 +79,7 @@ impl Handle {
     /// Stops: leaves the cluster, answers until the ring goes on without this node, writes a last backup, and finishes the
     /// answers under way.
     pub async fn stop(self) {
-        self.readiness.not_ready("stopping");
+        self.readiness.stop();
         self.leaving.cancel();
         if tokio::time::timeout(FAREWELL, self.owner.departed()).await.is_err() {
             tracing::info!("the ring still counts on this node; the backup has what it holds");

@@ -1,5 +1,7 @@
 //! Figures of an auxiliary.
 
+mod namespaces;
+
 use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
@@ -8,6 +10,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use store::blob::BlobStore;
 use store::cache::{Cache, Stats};
 use telemetry::Metrics;
+
+pub(crate) use namespaces::NamespaceCollector;
 
 /// Asks the cache for its sizes when it is itself asked.
 pub(crate) struct CacheCollector {
@@ -43,6 +47,7 @@ impl CacheCollector {
         raise(&self.expirations, stats.expirations);
         raise(&self.evictions.with_label_values(&["entries"]), stats.evictions_by_entries);
         raise(&self.evictions.with_label_values(&["bytes"]), stats.evictions_by_bytes);
+        raise(&self.evictions.with_label_values(&["quota"]), stats.evictions_by_quota);
     }
 }
 

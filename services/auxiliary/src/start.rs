@@ -31,7 +31,7 @@ use crate::app::backups::Backups;
 use crate::app::blobs::{BlobPolicy, Blobs};
 use crate::app::{App, Frames};
 use crate::background::{backups, blobs as blob_tasks, quotas, readiness, sweep};
-use crate::metrics::{BlobCollector, BlobMetrics, CacheCollector};
+use crate::metrics::{BlobCollector, BlobMetrics, CacheCollector, NamespaceCollector};
 use crate::settings::CachePolicy;
 use crate::{Error, Handle, Settings, http};
 
@@ -140,6 +140,7 @@ impl Foundation {
         let view = Arc::new(View::new(Arc::clone(&control), &self.registry));
         let store = Arc::new(Cache::new(bounds(settings)));
         CacheCollector::register(Arc::clone(&store), &self.registry);
+        NamespaceCollector::register(Arc::clone(&store), &self.registry);
         let backups = Arc::new(Backups::new(self.backups, me.clone(), clock.clone(), &self.registry));
         if let Err(error) = backups.load_newest(&store).await {
             // Better an empty node, which its peers fill, than none.

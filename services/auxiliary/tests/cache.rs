@@ -125,6 +125,8 @@ async fn a_batch_is_carried_out_in_order() {
         "cache_operations_total{operation=\"put\",result=\"stale\"} 1",
         "cache_size_current 1",
         "cache_evictions_total{reason=\"bytes\"} 0",
+        "cache_evictions_total{reason=\"quota\"} 0",
+        "cache_namespace_reads_total{namespace=\"_default\",result=\"hit\"} 1",
         "cache_request_duration_seconds_count{operation=\"put\"} 6",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");

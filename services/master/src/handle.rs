@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::Standing;
+use api::member::Role;
+use cluster::{Standing, View};
 use control::Error;
 use control::raft::RaftStore;
 use lifecycle::Tasks;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use transport::server::Readiness;
 
 use crate::app::audit::Auditor;
+use crate::start::Doors;
 
 /// Time for background tasks and answers under way when the master stops.
 const DRAIN: Duration = Duration::from_secs(12);
@@ -23,6 +25,8 @@ pub struct Handle {
     pub(crate) private: SocketAddr,
     pub(crate) tasks: Tasks,
     pub(crate) readiness: Readiness,
+    pub(crate) doors: Doors,
+    pub(crate) view: Arc<View>,
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) raft: Option<Arc<RaftStore>>,
     pub(crate) auditor: Arc<Auditor>,
@@ -61,13 +65,25 @@ impl Handle {
         }
     }
 
-    /// Stops: no new work, answers under way are finished, the lease is given back, the log is closed.
+    /// Stops: clients are turned away, answers under way are finished, the lease is given back, the log is closed.
     pub async fn stop(self) {
-        self.readiness.not_ready("stopping");
+        self.readiness.stop();
+        let others = self.view.load().with_role(Role::Master).count() > 1;
+        let turn_away = async {
+            // Clients of the only one have nowhere else to go.
+            if others {
+                self.doors.turn_away().await;
+            }
+        };
         // While the private listener still answers, so that the others see the new leader at once.
-        if let Some(raft) = &self.raft {
-            raft.hand_over().await;
-        }
+        let hand_over = async || {
+            if let Some(raft) = &self.raft {
+                raft.hand_over().await;
+            }
+        };
+        tokio::join!(turn_away, hand_over());
+        // Others that stop as well may have handed over to this one.
+        hand_over().await;
         let late = self.tasks.shutdown(DRAIN).await;
         if !late.is_empty() {
             tracing::warn!(tasks = ?late, "still running at the deadline");

@@ -38,7 +38,7 @@ use crate::app::nodes::Nodes;
 use crate::app::ring::Ring;
 use crate::background::ready;
 use crate::{Handle, Settings, handle, http};
-use doors::Doors;
+pub(crate) use doors::Doors;
 
 /// What remains of a request's time when a wait within it is over.
 const AFTER_WAIT: Duration = Duration::from_secs(1);
@@ -182,6 +182,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Handle> {
         private: private_address,
         tasks,
         readiness,
+        doors,
+        view,
         standing,
         raft,
         auditor,

@@ -74,7 +74,7 @@ impl Handle {
 
     /// Stops: leaves the cluster, ends its tasks (others run them again), finishes the answers under way.
     pub async fn stop(self) {
-        self.readiness.not_ready("stopping");
+        self.readiness.stop();
         self.worker.cancel_all();
         let late = self.tasks.shutdown(DRAIN).await;
         if !late.is_empty() {

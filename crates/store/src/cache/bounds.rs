@@ -36,7 +36,9 @@ enum Exceeded {
 impl Cache {
     /// Replaces the quotas of namespaces, and brings them within.
     pub fn set_quotas(&self, quotas: impl IntoIterator<Item = (Arc<str>, QuotaBounds)>) {
+        let quotas: Vec<_> = quotas.into_iter().collect();
         let mut current = self.quotas.lock();
+        self.limits.store(Arc::new(quotas.clone()));
         let mut wanted = self.namespaces.quotas(quotas);
         for (id, _) in &*current {
             // It keeps its table, which costs less than to move its entries.
@@ -61,6 +63,12 @@ impl Cache {
         }) {}
         drop(current);
         self.settle_all();
+    }
+
+    /// What namespaces that have a quota may hold on this node.
+    #[must_use]
+    pub fn quotas(&self) -> Arc<Vec<(Arc<str>, QuotaBounds)>> {
+        self.limits.load_full()
     }
 
     /// Whether an entry would fit if it were the only one of the cache, or of its namespace's quota.

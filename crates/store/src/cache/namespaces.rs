@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-/// Namespaces that are counted apart, those with a quota aside.
+/// So many namespaces are counted apart; beyond them only those with a quota.
 const MAX_TRACKED: usize = 256;
 
 /// Under which the rest is counted. A namespace of this name is among them, and can have no quota.

@@ -6,13 +6,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::changes::{Change, MAX_CHANGES};
 use super::cost::Costs;
 use super::eviction::Policy;
 use super::key::{HashedKey, Key};
-use super::namespaces::{NamespaceId, NamespaceStats, Namespaces, Quota};
+use super::namespaces::{NamespaceId, NamespaceStats, Namespaces, Quota, QuotaBounds};
 use super::shard::Shard;
 use super::stats::Stats;
 use super::tally::Totals;
@@ -40,6 +41,8 @@ pub struct Cache {
     pub(super) namespaces: Namespaces,
     /// Those there are; locked while they are replaced.
     pub(super) quotas: Mutex<Vec<(NamespaceId, Arc<Quota>)>>,
+    /// The same as they were asked for, for those who must not wait.
+    pub(super) limits: ArcSwap<Vec<(Arc<str>, QuotaBounds)>>,
     seed: u64,
     /// Where the next eviction from another shard begins, and the next sweep.
     pub(super) eviction_hand: AtomicUsize,
@@ -69,6 +72,7 @@ impl Cache {
             totals: Totals::default(),
             namespaces: Namespaces::new(),
             quotas: Mutex::default(),
+            limits: ArcSwap::default(),
             seed: RandomState::new().hash_one(count),
             eviction_hand: AtomicUsize::new(0),
             sweep_hand: AtomicUsize::new(0),

@@ -56,7 +56,9 @@ fn a_namespace_over_its_quota_pays_itself() {
             "a copy that becomes the primary comes under the quota"
         );
         // Without a quota there is room again.
+        assert_eq!(*cache.quotas(), [(Arc::from("small"), quota(None, Some(10_000)))]);
         cache.set_quotas([]);
+        assert_eq!(*cache.quotas(), []);
         for n in 0..300u64 {
             cache
                 .put(named("small", &format!("again-{n}")), put(b"v", 10_000 + n), 0)

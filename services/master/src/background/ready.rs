@@ -40,7 +40,7 @@ pub(crate) async fn watch(
     };
     tokio::select! {
         () = looking => {}
-        () = stop.cancelled() => readiness.not_ready("stopping"),
+        () = stop.cancelled() => {}
     }
 }
 

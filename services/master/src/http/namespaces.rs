@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::Problem;
 use api::cache::NamespaceQuota;
-use api::operations::{NamespaceListing, NamespaceReport};
+use api::operations::{DEFAULT_NAMESPACE, NamespaceListing, NamespaceReport};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,8 +15,6 @@ use utoipa_axum::routes;
 
 use super::{AppState, params};
 
-/// How the default namespace, which has no name, is called in paths.
-const DEFAULT: &str = "_default";
 /// Largest quota: an exact number in JSON everywhere.
 const MAX_QUOTA: u64 = 1 << 53;
 
@@ -80,7 +78,7 @@ async fn delete(State(app): State<AppState>, ApiPath(ns): ApiPath<String>) -> Re
 }
 
 fn name(segment: &str) -> Result<Arc<str>, ApiError> {
-    if segment == DEFAULT {
+    if segment == DEFAULT_NAMESPACE {
         return Ok(Arc::default());
     }
     params::checked_namespace(segment)

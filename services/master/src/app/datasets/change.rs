@@ -29,7 +29,24 @@ impl Datasets {
         &self,
         name: &Name,
         intent: Option<&Intent>,
+        change: impl FnMut(Option<Manifest>) -> Result<Change<T>, Error>,
+    ) -> Result<T, Error> {
+        let mut unknown = false;
+        match self.try_to_change(name, intent, change, &mut unknown).await {
+            // Whatever failed after it, an earlier attempt may have been executed.
+            Err(Error::Unavailable(detail) | Error::Store(control::Error::Unavailable(detail))) if unknown => {
+                Err(control::Error::Timeout(detail).into())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_change<T>(
+        &self,
+        name: &Name,
+        intent: Option<&Intent>,
         mut change: impl FnMut(Option<Manifest>) -> Result<Change<T>, Error>,
+        unknown: &mut bool,
     ) -> Result<T, Error> {
         for _ in 0..ATTEMPTS {
             let held = self.held(name).await?;
@@ -72,7 +89,7 @@ impl Datasets {
                     }
                 }
                 // It may have been done: the next look at the manifest tells.
-                Err(control::Error::Timeout(_)) => {}
+                Err(control::Error::Timeout(_)) => *unknown = true,
                 Err(error) => return Err(error.into()),
             }
             tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
@@ -113,3 +130,6 @@ pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,8 @@ impl Datasets {
             intent.discard(&file.blob);
         }
         let created = outcome?;
-        let held = self.held(&dataset).await?.map(|(manifest, _)| manifest);
+        // It is stored, whether it can be looked at again or not.
+        let held = self.held(&dataset).await.ok().flatten().map(|(manifest, _)| manifest);
         let (version, schema) = held.map_or((version, Vec::new()), |held| (held.version, held.schema));
         let uploaded = Uploaded {
             dataset: dataset.name().to_owned(),

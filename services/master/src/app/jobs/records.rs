@@ -61,7 +61,7 @@ impl Jobs {
     }
 
     /// A job of any namespace.
-    pub(super) async fn record(&self, job: JobId) -> Result<JobRecord, Error> {
+    pub async fn record(&self, job: JobId) -> Result<JobRecord, Error> {
         let entry = self.inner.store.get(&keys::record(job), Consistency::Linearizable).await?;
         read(&entry.ok_or(Error::NotFound(job))?)
     }

@@ -75,7 +75,11 @@ async fn submit(
     let Some(patience) = wait else {
         return Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response());
     };
-    let record = app.jobs.wait(job.id, patience).await?;
+    let record = tokio::select! {
+        record = app.jobs.wait(job.id, patience) => record?,
+        // The job goes on without this master.
+        () = app.stop.cancelled() => app.jobs.record(job.id).await?,
+    };
     let mut response = waited(&app, record).await.into_response();
     response.headers_mut().insert(LOCATION, location);
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", patience.as_secs())) {

@@ -81,6 +81,23 @@ async fn waiting_in_vain_answers_202_with_the_job() {
 }
 
 #[tokio::test]
+async fn who_waits_at_a_master_that_stops_is_told_of_the_job_at_once() {
+    let store = Store::open().await;
+    let master = Master::leading(&store).await;
+    let stop = async {
+        eventually(|| async { master.ask("GET", "/jobs", None).await.json()["items"][0]["state"] == "queued" }).await;
+        master.interrupt();
+    };
+    let waiting = master.ask_with("POST", "/jobs", &[("prefer", "wait=60")], Some(job(json!({}))));
+    let both = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(waiting, stop) });
+    let (answer, ()) = both.await.unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["state"]),
+        (StatusCode::ACCEPTED, &json!("queued"))
+    );
+}
+
+#[tokio::test]
 async fn an_error_of_the_user_is_a_problem_when_waited_for_and_stays_in_the_job() {
     let store = Store::open().await;
     let master = Master::leading(&store).await;

@@ -121,9 +121,14 @@ impl Master {
         eventually(|| async { Answer::of(self.private.clone(), ask()).await.status == StatusCode::NOT_FOUND }).await;
     }
 
+    /// Tells everything in it to stop.
+    pub(super) fn interrupt(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops scheduling and gives the lease back.
     pub(super) async fn stop(self) {
-        self.stop.cancel();
+        self.interrupt();
         self.running.await.unwrap();
     }
 
