@@ -29,6 +29,7 @@ class Faulty(unittest.TestCase):
             until("every container is healthy again", all_healthy)
             until("the ring is whole again", lambda: ring_is_whole(3))
             until("/kv is written again", lambda: ask("PUT", f"{FRONT}/kv/whole", b"x")[0] in (200, 201))
+            until("jobs are done again", queries.job_succeeds)
         except AssertionError:
             explain()
             raise
@@ -55,8 +56,9 @@ class Faulty(unittest.TestCase):
         self.assertEqual([one for one in told if not any(f" {request}/" in one or f" {request} " in one for request in requests)], [])
 
     def assert_kv_goes_on(self, traffic: Traffic):
-        """It paused for no longer than an election and what etcd's client gives a server that does not answer (5 s)."""
-        self.assertLess(traffic.longest("/kv read", "/kv write"), 10)
+        """It paused for no longer than what NGINX gives a master that does not answer (12 s), or an election and what masters give an etcd (5 s, once
+        or twice): all of few clients may have had a request there."""
+        self.assertLess(traffic.longest("/kv read", "/kv write"), 15)
 
     def assert_more(self, traffic: Traffic, requests: int = 100):
         """The clients go on: so many requests are done from now on."""

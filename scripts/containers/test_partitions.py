@@ -1,9 +1,10 @@
 """Containers that are cut off from the network, and come back without having been started anew."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from . import faults, queries
-from .engine import all_healthy, containers, leader, nodes, ring_is_whole, until
+from .engine import FRONT, all_healthy, ask, containers, leader, nodes, ring_is_whole, until
 from .faulty import Faulty
 from .traffic import Traffic
 
@@ -50,6 +51,24 @@ class CutOff(Faulty):
         self.assert_kv_goes_on(traffic)
         self.assert_nobody_was_started_anew()
         self.assert_promises_kept(traffic)
+
+    def test_what_was_given_up_is_not_executed_later(self):
+        """NGINX answered 504 for it, the client wrote anew: what is still on its way to the master that was cut off must not undo that."""
+        master = next(master for master in MASTERS if master != leader())
+        keys = [f"{FRONT}/cache/given-up-{n}" for n in range(60)]
+        with ThreadPoolExecutor(len(keys)) as clients:
+            # So that NGINX has connections to it.
+            list(clients.map(lambda key: ask("PUT", key, b"older"), keys))
+            with faults.cut_off(master):
+                begun = time.monotonic()
+                outcomes = list(clients.map(lambda key: ask("PUT", key, b"old")[0], keys))
+                given_up = [key for key, status in zip(keys, outcomes, strict=True) if status == 504]
+                self.assertTrue(given_up, "nothing was sent to it")
+                self.assertEqual({ask("PUT", key, b"new")[0] for key in given_up}, {200})
+        until("it is healthy again", lambda: faults.is_healthy(master))
+        # TCP repeats what was not acknowledged after 0.2 s, and then after twice as long each time: 25 s after the first time here.
+        while time.monotonic() < begun + 30:
+            self.assertEqual({ask("GET", key)[2] for key in given_up}, {b"new"})
 
     def test_a_worker(self):
         id, at_work = self.begin_long_job()

@@ -89,11 +89,15 @@ class Stack(Bounds, unittest.TestCase):
         ]
         self.assertGreater(len(queries), 100)
 
+        ask("PUT", f"{FRONT}/namespaces/panel", b'{"max_entries": 100}', Content_Type="application/json")
+        self.addCleanup(ask, "DELETE", f"{FRONT}/namespaces/panel")
+
         def missing() -> list[str]:
             # A quantile over a minute is empty where nothing happened in that minute: so something of each kind happens.
             for i in range(20):
                 ask("PUT", f"{FRONT}/cache/panel-{i}", b"x")
                 ask("GET", f"{FRONT}/cache/panel-{i}")
+                ask("PUT", f"{FRONT}/cache/panel-{i}?ns=panel", b"x")
             ask("PUT", f"{FRONT}/kv/panel", b"x")
             ask("POST", f"{FRONT}/rebalance")
             self.test_job_answers_with_the_right_rows()
