@@ -97,6 +97,9 @@ class Master:
             connection.shutdown(socket.SHUT_RDWR)
             return False
         self._drain(stream, headers)
+        if self.mode == "still":
+            self.finish_stream.wait(60)
+            return False
         if target.endswith("/events"):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: first\n\n")
             self.finish_stream.wait(10)

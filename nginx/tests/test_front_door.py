@@ -4,6 +4,8 @@ import http.client
 import json
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from door import DoorTest
 
@@ -62,6 +64,21 @@ class FrontDoor(DoorTest):
             answer = self.ask(("PUT", "POST", "DELETE")[i % 3], f"/kv/{i}", b"value")
             self.assertEqual(answer[0], 503, answer)
         self.assertEqual(self.executed(), 0)
+
+    def test_a_master_that_stands_still_holds_clients_of_the_cache_and_of_kv_for_seconds_only(self):
+        for master in self.masters:
+            master.mode = "still"
+            self.addCleanup(master.finish_stream.set)
+        def given_up(path: str) -> float:
+            begun = time.monotonic()
+            with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)) as connection:
+                connection.request("PUT", path, b"value")
+                self.assertEqual(connection.getresponse().status, 504)
+            return time.monotonic() - begun
+        with ThreadPoolExecutor(2) as clients:
+            for took in clients.map(given_up, ("/cache/a", "/kv/a")):
+                self.assertLess(took, 20)
+        self.assertEqual(self.executed(), 2)
 
     def test_no_master_at_all_says_not_executed(self):
         for master in self.masters:
